@@ -1,7 +1,11 @@
-"""What root does in a directory of somebody else's, who puts other things there meanwhile."""
+"""Directories that are filled whole or not at all: by who is killed, and by root in somebody else's, who puts
+other things there meanwhile."""
 
 import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,3 +95,80 @@ def test_what_is_no_file_of_its_own_is_not_put_in_place(kind: str, directory: Pa
         put(aside / "x")
     assert not (directory / "x").exists()
     assert is_as_it_was(precious)
+
+
+def fill(directory: Path, content: str, *, keeps: str = "") -> None:
+    with filled_directory(directory, last="c", keeps=keeps) as aside:
+        for name in ("a", "b", "c"):
+            (aside / name).write_text(content)
+
+
+def killed(directory: Path, monkeypatch: pytest.MonkeyPatch, function: str, times: int) -> None:
+    """Fills a directory in a process that is killed when it calls a function once more than so many times."""
+    child = os.fork()
+    if child == 0:
+        left = [times]
+
+        def kill_at_last(real: Callable[..., Any]) -> Callable[..., Any]:
+            def called(*arguments: Any, **named: Any) -> Any:
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left[0] -= 1
+                return real(*arguments, **named)
+
+            return called
+
+        try:
+            monkeypatch.setattr(os, function, kill_at_last(getattr(os, function)))
+            fill(directory, "killed", keeps=".unfinished-mine")
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("function", "times"),
+    [("rename", 0), ("rename", 1), ("rename", 2), *(("fsync", times) for times in range(5))],
+)
+def test_what_a_killed_command_has_put_into_its_place_the_next_takes_away(
+    function: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    (directory / ".unfinished-mine").write_text("key")
+    killed(directory, monkeypatch, function, times)
+    if (function, times) == ("fsync", 4):
+        # All was in its place.
+        with pytest.raises(CommandFailed, match="it holds a, b, c"):
+            fill(directory, "2", keeps=".unfinished-mine")
+        return
+    fill(directory, "2", keeps=".unfinished-mine")
+    found = {path.name: path.read_text() for path in directory.iterdir()}
+    assert found == {"a": "2", "b": "2", "c": "2", ".unfinished-mine": "key"}
+
+
+def test_a_killed_command_that_takes_away_what_another_has_left_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    killed(directory, monkeypatch, "rename", 2)
+    killed(directory, monkeypatch, "unlink", 1)
+    fill(directory, "2")
+    assert sorted(path.name for path in directory.iterdir()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "noted", [b"../precious/shadow\n/etc/hostname\n..\n.\n\nb\n", b"\xff\n\0", b"x\n" * 4000, b""]
+)
+def test_nothing_else_is_taken_away_whatever_was_noted(noted: bytes, directory: Path, precious: Path) -> None:
+    left = directory / ".unfinished-x"
+    left.mkdir()
+    (left / ".names").write_bytes(noted)
+    (directory / "mine").write_text("1")
+    with pytest.raises(CommandFailed, match="it holds mine"):
+        fill(directory, "2")
+    (directory / "mine").unlink()
+    fill(directory, "2")
+    assert is_as_it_was(precious)
+    assert sorted(path.name for path in directory.iterdir()) == ["a", "b", "c"]

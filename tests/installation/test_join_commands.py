@@ -1,6 +1,7 @@
 """`hatchway join`, `join-token` and `machine`, as an operator types them; what they do is tested in
 `test_joining.py`."""
 
+import hashlib
 import io
 import json
 import re
@@ -272,3 +273,27 @@ def test_one_that_is_interrupted_says_that_nothing_is_in_place_and_how_to_go_on(
     assert ran.errors.startswith("hatchway: interrupted, nothing is in place: to go on where this was")
     assert [file.name for file in got.iterdir()] == [".unfinished-join"]
     assert run("join", given, "--api-url", site.url, "--data-dir", str(got)).code == 0
+
+
+def test_one_that_was_killed_when_all_was_in_place_is_finished_by_the_same_command_and_no_other(
+    site: Site, tmp_path: Path
+) -> None:
+    given, got = token(site), tmp_path / "cp"
+    command = ("join", given, "--data-dir", str(got), "--api-url", site.url)
+    first = joined_as_json(*command)
+    secret = given.partition(".")[0]
+    kept = {
+        "token_sha256": hashlib.sha256(secret.encode()).hexdigest(),
+        "private_key": json.loads((got / "machine.json").read_text())["private_key"],
+    }
+    left = got / ".unfinished-join"
+    left.write_text(json.dumps(kept))
+    left.chmod(0o600)
+    files = {path.name: path.read_bytes() for path in got.iterdir() if path != left}
+    other = run("join", token(site), *command[2:])
+    assert other.code == 1 and "start its server, or have it join anew with --again" in other.errors
+    assert left.exists()
+    assert joined_as_json(*command) == first
+    assert {path.name: path.read_bytes() for path in got.iterdir()} == files
+    again = run(*command)
+    assert again.code == 1 and "start its server, or have it join anew with --again" in again.errors

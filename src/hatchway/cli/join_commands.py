@@ -87,13 +87,16 @@ def join(
         token = sys.stdin.readline(_LONGEST_TOKEN)
     names = tuple(each.lower() for each in name or ())
     former = _former(directory, again=again)
+    result = None if former is None or again else _gone_on(directory, former, token)
     urls = api_url or (former.api_urls if former is not None else ())
     if not urls:
         raise BadUsage("give --api-url, where the API is: 'hatchway join-token create' has printed it")
-    if former is not None and user is not None:
+    if former is not None and again and user is not None:
         raise BadUsage("--user is for a new directory: with --again the files become its owner's")
     try:
-        result = joining.join(directory, token, urls, names, _owner(directory.path, user), former=former)
+        result = result or joining.join(
+            directory, token, urls, names, _owner(directory.path, user), former=former
+        )
     except (KeyboardInterrupt, SystemExit):
         if os.path.lexists(directory.unfinished_join):
             typer.echo(f"hatchway: interrupted, nothing is in place: {joining.GO_ON}", err=True)
@@ -130,29 +133,43 @@ def join(
             " day, or this machine is taken out again",
             err=True,
         )
-    restart = "" if former is None else ", started anew if it runs"
+    restart = ", started anew if it runs" if again else ""
     typer.echo(f"Next: hatchway {joined.role.value} --data-dir {directory.path}{restart}")
 
 
 def _former(directory: "DataDirectory", *, again: bool) -> "Joined | None":
-    """What the directory's machine is known as, where that is to end; None for a directory yet to be made.
+    """What the directory's machine is known as; None for a directory yet to be made.
 
     Raises:
-        CommandFailed: it is a machine's, and that is not to end; or it is not.
+        CommandFailed: that is to end, and it is none.
     """
     from hatchway.failures import failures
     from hatchway.installation.joined import Joined
 
     with failures():
         former = Joined.read(directory)
-    if former is not None and not again:
-        raise CommandFailed(
-            f"{directory.path} is {former.machine_id}'s already: start its server, or have it join"
-            " anew with --again"
-        )
     if former is None and again:
         raise CommandFailed(f"{directory.path} is that of no machine that joined: leave --again out")
     return former
+
+
+def _gone_on(directory: "DataDirectory", joined: "Joined", token: str) -> "JoinResult":
+    """What a joining has come to that was killed at its end.
+
+    Raises:
+        CommandFailed: none was: it is a machine's that has joined.
+    """
+    from hatchway.failures import failures
+    from hatchway.installation.joining import gone_on
+
+    with failures():
+        result = gone_on(directory, joined, token)
+    if result is None:
+        raise CommandFailed(
+            f"{directory.path} is {joined.machine_id}'s already: start its server, or have it join"
+            " anew with --again"
+        )
+    return result
 
 
 def _tell_names(result: "JoinResult") -> None:

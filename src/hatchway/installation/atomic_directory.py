@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,9 @@ from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.store import explain
 
 _ASIDE: Final = ".unfinished-"
+_NAMES: Final = ".names"
+"""In that directory, once files begin to come into their places: what they are called, each in a line."""
+_LONGEST_NAMES: Final = 4096
 _FULL: Final = "its disk is full: free some space there, or give a directory on another"
 _OF_THE_FILE_SYSTEM: Final = "lost+found"
 """What an empty ext4 has."""
@@ -50,12 +53,14 @@ def filled_directory(
     made: int | None = None
     try:
         _lock(descriptor, directory)
-        _clear(directory, keeps)
+        _clear(directory, keeps, last)
         os.fchmod(descriptor, 0o700)
         aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory))
         made = _opened(aside)
         yield aside
-        for name in _settled(made, last, owner):
+        names = _settled(made, last, owner)
+        _note(made, names)
+        for name in names:
             # Noted first: an interrupt between the two lines must not leave the file behind.
             moved.append(directory / name)
             os.rename(name, name, src_dir_fd=made, dst_dir_fd=descriptor)
@@ -154,20 +159,56 @@ def _lock(descriptor: int, directory: Path) -> None:
         raise CommandFailed(f"another command is filling {directory}: let it end, or give another") from None
 
 
-def _clear(directory: Path, keeps: str) -> None:
+def _clear(directory: Path, keeps: str, last: str) -> None:
     """
     Raises:
         CommandFailed: there is more than what a killed command has left.
     """
+    placed = _placed(directory, keeps, last)
     left = sorted(path for path in directory.iterdir() if path.name != _OF_THE_FILE_SYSTEM)
-    others = [path.name for path in left if not path.name.startswith(_ASIDE)]
+    others = [path.name for path in left if not path.name.startswith(_ASIDE) and path.name not in placed]
     if others:
         some = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
         raise CommandFailed(
             f"{directory} is not empty, it holds {some}: give a directory that is, or that is not there yet"
         )
+    # Before that by which they are known.
+    for name in placed:
+        (directory / name).unlink(missing_ok=True)
     for path in _left_behind(directory, keeps):
         _remove(path)
+
+
+def _note(aside: int, names: Sequence[str]) -> None:
+    """Writes down what will come into its place: where this is killed, the next command knows it by that."""
+    descriptor = os.open(_NAMES, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=aside)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write("\n".join(names).encode())
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _placed(directory: Path, keeps: str, last: str) -> frozenset[str]:
+    """The files that a command which was killed has put into their places, the `last` one not among them."""
+    if os.path.lexists(directory / last):
+        return frozenset()
+    placed: set[str] = set()
+    for aside in _left_behind(directory, keeps):
+        with suppress(OSError):
+            descriptor = os.open(aside / _NAMES, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                noted = file.read(_LONGEST_NAMES).decode(errors="replace").split("\n")
+            # What is still there has not come into its place.
+            placed |= {name for name in noted if "/" not in name and not _mode(aside / name)}
+    return frozenset(name for name in placed if stat.S_ISREG(_mode(directory / name)))
+
+
+def _mode(path: Path) -> int:
+    """What stat(2) calls so; 0 where there is nothing."""
+    try:
+        return path.lstat().st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 def _left_behind(directory: Path, keeps: str) -> list[Path]:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from hatchway.access.key_files import MACHINE, KeyProblem, read_private_file
+from hatchway.access.key_files import MACHINE, STORE_LOCATION, KeyProblem, read_keys, read_private_file
 from hatchway.access.machines import new_machine_key, public_key_of
 from hatchway.domain.bearer_token import InvalidToken
 from hatchway.domain.machine import JOIN_TOKEN, Role
@@ -45,6 +45,7 @@ from hatchway.installation.machine_api import (
 )
 from hatchway.installation.machine_calls import (
     FILES,
+    KINDS,
     PAUSE_SECONDS,
     TOO_SOON,
     Answer,
@@ -169,6 +170,37 @@ def join(
         keys["store_url"],
         finished,
         answer.number("left_out"),
+    )
+
+
+def gone_on(directory: DataDirectory, joined: Joined, token: str) -> JoinResult | None:
+    """What a joining by this token has come to that was killed when all was in place, and was not told of as
+    finished yet; None where there is none.
+
+    Raises:
+        BadUsage: the token is none.
+        CommandFailed: the API refuses or cannot be reached, or a file there cannot be read.
+    """
+    secret, *_ = read_join_token(token)
+    unfinished = directory.unfinished_join
+    if _left(unfinished, hashlib.sha256(secret.encode()).hexdigest()) != joined.private_key:
+        return None
+    with failing(f"cannot use {directory.path}"):
+        held = {
+            kind: read_keys(KINDS[kind], directory.path / name, os.environ)
+            for kind, name in FILES.items()
+            if os.path.lexists(directory.path / name)
+        }
+        answer = MachineApi(joined, directory, held, own_names()).ask()
+        url = read_private_file(STORE_LOCATION, directory.store_location, _LONGEST).decode().strip()
+        unfinished.unlink(missing_ok=True)
+    return JoinResult(
+        joined,
+        answer.texts("names"),
+        answer.texts("beyond"),
+        directory.server_certificate.exists(),
+        url,
+        left_out=answer.number("left_out"),
     )
 
 
