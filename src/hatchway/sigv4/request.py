@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from hatchway.sigv4.canonical import query_pairs
 
@@ -22,10 +22,12 @@ class HttpRequest:
     query: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+    read: InitVar[tuple[tuple[str, str], ...] | None] = None
     parameters: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        self.parameters = tuple(query_pairs(self.query))
+    def __post_init__(self, read: tuple[tuple[str, str], ...] | None) -> None:
+        """`read` are the parameters, where somebody has read that query already."""
+        self.parameters = tuple(query_pairs(self.query)) if read is None else read
 
     def header_values(self, lower_name: str) -> list[str]:
         """All values of the header with that lower-case name, in order."""

@@ -124,7 +124,7 @@ class Admission:
             )
             return Call(source, request, resources, forms)
 
-        http = HttpRequest("GET", head.path, head.query, head.headers)
+        http = HttpRequest("GET", head.path, head.query, head.headers, read=head.parameters)
         try:
             caller = authenticate_presigned(http, directory=snapshot, now=now, region=arns.region)
         except Unauthenticated as problem:

@@ -31,4 +31,5 @@ connections share; and what the core does not understand it hands over untouched
 | `session.c` | one TLS session, as Python has it |
 | `poller.c` | which sockets have something, and what of that needs no Python |
 | `handle.c` | a call that the event loop is to make |
+| `head.c` | the head of a request, as clients write it |
 """

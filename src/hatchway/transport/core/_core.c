@@ -168,12 +168,14 @@ static void dealloc(PyObject *self)
 #include "session.c"
 #include "poller.c"
 #include "handle.c"
+#include "head.c"
 
 /* --- The module ------------------------------------------------------------------------------------------------ */
 
 static PyMethodDef functions[] = {
     {"handle", (PyCFunction)(void (*)(void))handle_new, METH_FASTCALL, NULL},
     {"client_context", client_context, METH_VARARGS, NULL},
+    {"read_head", read_head, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core", NULL, -1, functions, NULL, NULL, NULL, NULL};

@@ -75,6 +75,9 @@ class Handle:
 def client_context(
     files: tuple[str, ...], directories: tuple[str, ...], verify_flags: int, host_flags: int, /
 ) -> Context: ...
+def read_head(
+    raw: bytes, /
+) -> tuple[str, str, tuple[tuple[str, str], ...], tuple[tuple[str, str], ...] | None] | None: ...
 def handle(
     loop: object,
     callback: Callable[..., object],

@@ -209,10 +209,17 @@ class WebSocketConnection(TlsConnection):
         raw = bytes(self._received[:end])
         del self._received[: end + len(HEAD_END)]
         try:
-            self._head = read_head(raw)
+            self._head = self._read_head(raw)
             self.request.set_result(None)
         except BadHandshake as bad:
             self.request.set_exception(bad)
+
+    def _read_head(self, raw: bytes) -> Head:
+        """
+        Raises:
+            BadHandshake: see `read_head`.
+        """
+        return read_head(raw)
 
     # Called by whoever serves the client.
 

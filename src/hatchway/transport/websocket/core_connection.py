@@ -12,7 +12,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from hatchway.transport.connection.tls import SMALL_READ_SIZE, TURN
+from hatchway.transport.core.loading import CORE
 from hatchway.transport.websocket.connection import Outlet, WebSocketConnection
+from hatchway.transport.websocket.handshake import Head, read_head
 
 if TYPE_CHECKING:
     import socket
@@ -45,6 +47,12 @@ SIZE: Final = 16
 """Bits below the number of bytes."""
 
 
+def read_usual_head(raw: bytes) -> Head:
+    """What `read_head` does: by the core, where a head is as clients write it."""
+    parts = None if CORE is None else CORE.read_head(raw)
+    return read_head(raw) if parts is None else Head(*parts)
+
+
 class CoreConnection(WebSocketConnection):
     """One client. What it is told and tells is what `WebSocketConnection` does."""
 
@@ -56,6 +64,9 @@ class CoreConnection(WebSocketConnection):
         super().__init__(readiness, sock, self._session, parsers)
         self._outlet: Outlet | None = None
         self._in_core = False
+
+    def _read_head(self, raw: bytes) -> Head:
+        return read_usual_head(raw)
 
     def carry_to(self, outlet: Outlet) -> None:
         self._outlet = outlet

@@ -44,12 +44,14 @@ class Head:
     """The request line and headers; none of it is in the repr, for a presigned URL is a credential.
 
     `path` and `query` are the halves of the request target, still percent-encoded. Names of headers are in
-    lower case.
+    lower case. `parameters` are the query's names and values where whoever read it has seen that they are in
+    their one canonical encoding: each byte but RFC 3986's unreserved characters as `%XX`.
     """
 
     path: str = field(repr=False)
     query: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(repr=False)
+    parameters: tuple[tuple[str, str], ...] | None = field(default=None, repr=False, compare=False)
     _first: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
