@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from hatchway.audit.abridged import abridged, cut_text
@@ -23,6 +24,9 @@ _LARGE_PARTS: Final = ("requestParameters", "responseElements", "additionalEvent
 # Made once: `json.dumps` makes one for each call that does not take its defaults. An event has no circles.
 to_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 """An event, or a part of one, as its record has it but for `safe_line`."""
+
+text_to_json: Final = encode_basestring
+"""The same of a text alone, without the encoder, which takes three times as long to come to this."""
 
 # Line ends to some, orders to a terminal, or nothing that UTF-8 has. JSON itself escapes those below U+0020.
 _unsafe: Final = re.compile(

@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import Any
 
 from hatchway.audit.events import event_time
-from hatchway.audit.log import LARGEST_OF_CHANGES, safe_line, to_json, to_record
+from hatchway.audit.log import LARGEST_OF_CHANGES, safe_line, text_to_json, to_json, to_record
 from hatchway.domain.account import AuditRecord
 
 
@@ -40,7 +40,7 @@ class RecordForm:
         row = self._row
         body = (
             f'{self._before}{event_time(time)}{self._between},"additionalEventData":{additional}'
-            f',"requestID":{to_json(request_id)},"eventID":{to_json(event_id)}{self._after}'
+            f',"requestID":{text_to_json(request_id)},"eventID":{text_to_json(event_id)}{self._after}'
         )
         if len(body) > LARGEST_OF_CHANGES:
             return to_record(json.loads(body), time)

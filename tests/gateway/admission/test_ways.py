@@ -34,6 +34,7 @@ from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.tunnel.registry import Registry
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, tzinfo=UTC)
+STATE = object()
 
 
 @pytest.fixture
@@ -333,24 +334,38 @@ def test_what_was_refused_is_decided_each_time(
 def test_no_more_ways_are_remembered_than_there_may_be_and_the_oldest_goes_first() -> None:
     ways = Ways(most=2)
     for number in range(3):
-        ways.remember(asked(number), way())
+        ways.remember(asked(number), way(), STATE)
     assert len(ways) == 2
-    assert ways.find(asked(0), GROUND) is None
-    assert ways.find(asked(2), GROUND) is not None
+    assert ways.find(asked(0), GROUND, STATE) is None
+    assert ways.found(asked(0), STATE) is None
+    assert ways.find(asked(2), GROUND, STATE) is not None
 
 
 def test_a_way_on_other_ground_is_forgotten() -> None:
     ways = Ways()
-    ways.remember(asked(0), way())
-    assert ways.find(asked(0), GROUND._replace(instance=instance())) is None
-    ways.remember(asked(0), way())
-    assert ways.find(asked(0), GROUND._replace(between=(_Anything(),))) is None
+    ways.remember(asked(0), way(), STATE)
+    assert ways.find(asked(0), GROUND._replace(instance=instance()), STATE) is None
+    ways.remember(asked(0), way(), STATE)
+    assert ways.find(asked(0), GROUND._replace(between=(_Anything(),)), STATE) is None
     assert not len(ways)
+    assert ways.found(asked(0), STATE) is None
+
+
+def test_a_way_is_found_without_its_ground_in_the_state_in_which_that_was_looked_at() -> None:
+    ways = Ways()
+    ways.remember(asked(0), way(), STATE)
+    assert ways.found(asked(0), STATE) is not None
+    assert ways.found(asked(1), STATE) is None
+    another = object()
+    assert ways.found(asked(0), another) is None
+    assert ways.find(asked(0), GROUND, another) is not None
+    assert ways.found(asked(0), another) is not None
+    assert ways.found(asked(0), STATE) is None
 
 
 def test_a_decision_of_many_words_is_not_remembered() -> None:
     ways = Ways()
-    assert not ways.remember(asked(0), way()._replace(decision="x" * (LARGEST + 1)))
+    assert not ways.remember(asked(0), way()._replace(decision="x" * (LARGEST + 1)), STATE)
     assert not len(ways)
 
 

@@ -184,3 +184,16 @@ def test_invented_access_keys_are_not_remembered(account: StoredAccount) -> None
     for number in range(100):
         assert snapshot.caller(f"AKIA{number}") is None
     assert not snapshot._callers
+
+
+def test_what_a_change_leaves_is_another_state(account: StoredAccount) -> None:
+    snapshot = Snapshot(GATEWAY_KEY)
+    snapshot.apply(account.store.changes())
+    states = [snapshot.state]
+    for address in ("10.0.1.7", "10.0.1.8"):
+        with account.store.write() as tx:
+            tx.instances.put(instance(address))
+        assert snapshot.state is states[-1]
+        snapshot.apply(account.store.changes(snapshot.position))
+        states.append(snapshot.state)
+    assert len(set(map(id, states))) == 3

@@ -142,11 +142,13 @@ class Admission:
             identity = caller.principal.user_identity()
             return Refused(refusal=bad_request(problem.problem), call=call(identity))
 
-        endpoint, instance = self._ends(request)
         asked = Asked(caller.principal.access_key_id, source_ip, user_agent, request)
-        between = snapshot.between(endpoint, instance) if endpoint and instance else ()
-        ground = Ground(caller, endpoint, instance, arns, between)
-        way = self._ways.find(asked, ground)
+        way = self._ways.found(asked, snapshot.state)
+        if way is None:
+            endpoint, instance = self._ends(request)
+            between = snapshot.between(endpoint, instance) if endpoint and instance else ()
+            ground = Ground(caller, endpoint, instance, arns, between)
+            way = self._ways.find(asked, ground, snapshot.state)
         if way is not None:
             return self._admit(tunnel_id, way, call(way.identity, request, way.resources, way.forms))
         identity = caller.principal.user_identity()
@@ -172,7 +174,7 @@ class Admission:
                 instance is not None and self._network_problem(endpoint, instance, request, source_ip) is None
             )
         way = Way(ground, identity, resources, decision, subjects, {}, is_reachable)
-        if is_decided_alike(caller) and self._ways.remember(asked, way):
+        if is_decided_alike(caller) and self._ways.remember(asked, way, snapshot.state):
             asking = asking._replace(forms=way.forms)
         return self._admit(tunnel_id, way, asking)
 

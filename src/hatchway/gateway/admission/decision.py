@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatchway.audit.events import Outcome, event
-from hatchway.audit.log import to_json
+from hatchway.audit.log import text_to_json
 from hatchway.audit.record_form import RecordForm
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ class Admitted(NamedTuple):
     def additional_json(self) -> str:
         """The same and the tunnel's id, as `to_json` writes it."""
         decision = f',"decision":{self.decision}' if self.decision else ""
-        network = "" if self.unreachable is None else f',"network":{to_json(self.unreachable)}'
-        return f'{{"tunnelId":{to_json(self.tunnel_id)}{decision}{network}}}'
+        network = "" if self.unreachable is None else f',"network":{text_to_json(self.unreachable)}'
+        return f'{{"tunnelId":{text_to_json(self.tunnel_id)}{decision}{network}}}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,12 +71,20 @@ class Ways:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._ways: dict[Asked, Way] = {}
+        # Those of them that were found when the snapshot was last in this state.
+        self._state = object()
+        self._found: dict[Asked, Way] = {}
 
     def __len__(self) -> int:
         return len(self._ways)
 
-    def find(self, asked: Asked, ground: Ground) -> Way | None:
-        """The way that was decided on this very ground, if it is remembered."""
+    def found(self, asked: Asked, state: object) -> Way | None:
+        """The way that was remembered or found in this state of the snapshot: its ground is what it was."""
+        return self._found.get(asked) if state is self._state else None
+
+    def find(self, asked: Asked, ground: Ground, state: object) -> Way | None:
+        """The way that was decided on this very ground, if it is remembered. The snapshot has it in this
+        state."""
         way = self._ways.get(asked)
         if way is None:
             return None
@@ -89,18 +97,31 @@ class Ways:
             and len(before.between) == len(ground.between)
             and all(map(is_, before.between, ground.between))
         ):
+            self._note(asked, way, state)
             return way
-        del self._ways[asked]
+        self._forget(asked)
         return None
 
-    def remember(self, asked: Asked, way: Way) -> bool:
-        """Remember one whose decision depends on nothing else. The oldest goes when there are too many.
+    def _note(self, asked: Asked, way: Way, state: object) -> None:
+        if state is not self._state:
+            self._state = state
+            self._found.clear()
+        self._found[asked] = way
+
+    def _forget(self, asked: Asked) -> None:
+        del self._ways[asked]
+        self._found.pop(asked, None)
+
+    def remember(self, asked: Asked, way: Way, state: object) -> bool:
+        """Remember one whose decision depends on its ground alone, which the snapshot has in this state. The
+        oldest goes when there are too many.
 
         Returns whether it is remembered.
         """
         if way.ground.endpoint is None or len(way.decision) > LARGEST:
             return False
         if len(self._ways) >= self._most:
-            del self._ways[next(iter(self._ways))]
+            self._forget(next(iter(self._ways)))
         self._ways[asked] = way
+        self._note(asked, way, state)
         return True

@@ -58,6 +58,8 @@ class Snapshot:
     def __init__(self, gateway_key: Vault) -> None:
         """`gateway_key` opens the signing keys, each when it is asked for."""
         self.position = BEGINNING
+        self.state = object()
+        """Another one after each change: what was looked up while it was the same is the same still."""
         self._signing_keys = SigningKeyOpener(gateway_key)
         self._tables = _empty_tables()
         self._forget_callers()
@@ -110,6 +112,7 @@ class Snapshot:
                 self._callers.pop(key_id, None)
                 self._subjects.pop(key_id, None)
         self.position = changes.position
+        self.state = object()
 
     def _rows(self, table: str) -> dict[Key, Any]:
         return self._tables[table].rows

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from hatchway.audit.events import Outcome
-from hatchway.audit.log import to_json, to_record
+from hatchway.audit.log import text_to_json, to_json, to_record
 from hatchway.audit.refusals import INTERVAL, Refusals
 from hatchway.domain.account import AuditRecord
 from hatchway.domain.tunnel import Tunnel
@@ -147,16 +147,14 @@ class Trail:
             log.error("end of tunnel not recorded yet", tunnel_id=admitted.tunnel_id, **log_fields(problem))
 
     def _closing(self, admitted: Admitted, carried: Carried, now: datetime) -> _Closing:
-        additional: dict[str, Any] = {
-            "tunnelId": admitted.tunnel_id,
-            "durationSeconds": round(carried.duration, 3),
-            "bytesIn": carried.bytes_in,
-            "bytesOut": carried.bytes_out,
-            "closeCode": carried.closure.code,
-            "closeReason": carried.closure.reason,
-            **carried.cause,
-        }
-        record = admitted.call.record("CloseTunnel", self._new_id(), now, to_json(additional))
+        cause = f",{to_json(carried.cause)[1:-1]}" if carried.cause else ""
+        closure, seconds = carried.closure, round(carried.duration, 3)
+        additional = (
+            f'{{"tunnelId":{text_to_json(admitted.tunnel_id)},"durationSeconds":{seconds!r}'
+            f',"bytesIn":{carried.bytes_in},"bytesOut":{carried.bytes_out}'
+            f',"closeCode":{closure.code},"closeReason":{text_to_json(closure.reason)}{cause}}}'
+        )
+        record = admitted.call.record("CloseTunnel", self._new_id(), now, additional)
         return _Closing(admitted.tunnel_id, record)
 
     def _undoing(self, opening: _Opening) -> Callable[[Transaction], None]:
