@@ -16,7 +16,10 @@ from hatchway.gateway.admission.refusal import (
     render_refusal,
 )
 from hatchway.gateway.admission.request import BadParameter, read_tunnel_request
+from hatchway.sigv4.canonical import query_pairs
 from hatchway.sigv4.request import HttpRequest
+from hatchway.transport.core.loading import CORE
+from hatchway.transport.websocket.core_connection import read_usual_head
 from hatchway.transport.websocket.handshake import (
     MAX_HEAD,
     BadHandshake,
@@ -45,9 +48,13 @@ def one_input(data: bytes) -> None:
         head = read_head(raw)
     except BadHandshake as bad:
         assert expected is None, expected
+        assert CORE is None or CORE.read_head(raw) is None
         assert len(render_refusal(handshake_refused(bad), _REQUEST_ID)) < 2048
         return
     assert expected == (f"{head.path}?{head.query}".removesuffix("?"), head.headers), (expected, head)
+    by_core = read_usual_head(raw)
+    assert by_core == head
+    assert by_core.parameters in (None, tuple(query_pairs(head.query)))
     assert len(head.user_agent.encode()) <= 4 * 1024
     _upgrade(head)
     _parameters(head)
