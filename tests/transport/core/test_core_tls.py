@@ -37,6 +37,14 @@ def shake_hands(
     session: Session, context: ssl.SSLContext | None = None
 ) -> tuple[ssl.SSLObject, ssl.MemoryBIO]:
     """A client of it, and what that writes to."""
+    client, up, _ = shake_hands_and_listen(session, context)
+    return client, up
+
+
+def shake_hands_and_listen(
+    session: Session, context: ssl.SSLContext | None = None
+) -> tuple[ssl.SSLObject, ssl.MemoryBIO, ssl.MemoryBIO]:
+    """The same, and what that reads from."""
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = (context or client_tls()).wrap_bio(down, up)
     for done in (client.do_handshake, session.do_handshake) * 3:
@@ -44,7 +52,7 @@ def shake_hands(
             done()
         session.incoming.write(up.read())
         down.write(session.outgoing.read())
-    return client, up
+    return client, up, down
 
 
 def test_a_session_has_the_certificate_and_what_server_context_asks_for(tmp_path: Path) -> None:

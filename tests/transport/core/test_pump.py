@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import ssl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.transport.compiled import core_context, needs_core
-from tests.transport.core.test_core_tls import shake_hands
-from tests.transport.harness import frame
+from tests.transport.core.test_core_tls import shake_hands_and_listen
+from tests.transport.harness import certificate, frame
 from tests.transport.records import HANDSHAKE, KEY_UPDATE, telling_client_tls
 
 from hatchway.transport.core.loading import CORE
-from hatchway.transport.websocket.core_connection import MARKS, OUTGOING, READ_SIZE, SIZE
+from hatchway.transport.websocket.core_connection import FULL, MARKS, OUTGOING, READ_SIZE, SIZE
 from hatchway.transport.websocket.frames import MAX_FRAME
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     # Where it is not compiled these tests skip.
     from hatchway.transport.core._core import Context
 
@@ -27,6 +31,10 @@ pytestmark = needs_core
 
 NOTHING, END, REST, PLAIN, ENCRYPTED, TLS_ENDED, TLS_FAILED = 2, 4, 8, 16, 32, 128, 256
 TO_HANDLER, AS_FRAMES = -1, -2
+MOST_PUSHED = 4 * 65_532
+BUFFER = 16 * 1024
+CBC = "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:@SECLEVEL=0"
+"""Suites whose records grow the most: by up to 85 bytes (RFC 5246, 6.2.3.2)."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +50,7 @@ class Meeting:
 
     def __init__(self, context: Context, tls: ssl.SSLContext | None = None) -> None:
         self.session = context.session()
-        self.client, self.up = shake_hands(self.session, tls)
+        self.client, self.up, self.down = shake_hands_and_listen(self.session, tls)
         self.ours, self.theirs = socket.socketpair()
         self.data, self.plain = bytearray(), bytearray()
 
@@ -104,6 +112,15 @@ def plain_data(stream: bytes) -> tuple[bytes, bytes]:
         data += (int.from_bytes(payload) ^ int.from_bytes(pad)).to_bytes(len(payload))
         at = start + len(payload)
     return bytes(data), stream[at:]
+
+
+def whole_payloads(stream: bytes) -> Iterator[bytes]:
+    """Of a server's frames, of 126 bytes to 64 KiB each."""
+    while stream:
+        assert stream[:2] == b"\x82\x7e"
+        end = 4 + int.from_bytes(stream[2:4])
+        yield stream[4:end]
+        stream = stream[end:]
 
 
 keys = st.binary(min_size=4, max_size=4)
@@ -176,6 +193,101 @@ def test_more_than_is_taken_at_once_is_kept_in_order(context: Context) -> None:
             flags = meeting.take(encrypted)
             encrypted = meeting.session.take_encrypted() if flags & ENCRYPTED else None
         assert meeting.data == sent
+
+
+@given(
+    st.lists(st.integers(1, 125_000), min_size=1, max_size=4), st.lists(st.integers(1, 60_000), max_size=6)
+)
+def test_wherever_the_network_cuts_records_their_data_is_the_same(
+    context: Context, sizes: list[int], cuts: list[int]
+) -> None:
+    sent = [bytes(range(251)) * (size // 251 + 1) for size in sizes]
+    with Meeting(context) as meeting:
+        meeting.client.write(b"".join(frame(2, each, key=b"keys") for each in sent))
+        records, at = meeting.up.read(), 0
+        while at < len(records):
+            cut = cuts.pop() if cuts else 60_000
+            meeting.theirs.sendall(records[at : at + cut])
+            assert meeting.take_all() & ~FULL in (0, REST)
+            at += cut
+        assert (meeting.data == b"".join(sent), bytes(meeting.plain)) == (True, b"")
+
+
+@pytest.mark.parametrize("tls", ["TLS 1.3", "TLS 1.2 with CBC"])
+def test_a_target_s_bytes_come_as_they_were_however_much_their_records_grow(
+    tls: str, tmp_path: Path, context: Context
+) -> None:
+    assert CORE is not None
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    theirs.check_hostname, theirs.verify_mode = False, ssl.CERT_NONE
+    if tls != "TLS 1.3":
+        path = tmp_path / "server.pem"
+        path.write_bytes(certificate())
+        context = CORE.Context(str(path), str(path), CBC, None)
+        theirs.maximum_version = ssl.TLSVersion.TLSv1_2
+        theirs.set_ciphers(CBC)
+    sent = bytes(range(251)) * (MOST_PUSHED // 251 + 1)
+    (target, ours), (client, to_client) = tcp_pair(), tcp_pair()
+    with target, ours, client, to_client, Meeting(context, theirs) as meeting:
+        assert (meeting.client.version() == "TLSv1.3") == (tls == "TLS 1.3")
+        target.setblocking(True)
+        target.sendall(sent[:MOST_PUSHED])
+        pushed, came = 0, bytearray()
+        while pushed < MOST_PUSHED:
+            result = meeting.session.push(ours.fileno(), to_client.fileno(), MOST_PUSHED)
+            pushed += result >> SIZE
+            with suppress(BlockingIOError):
+                while True:
+                    meeting.down.write(client.recv(1 << 20))
+            meeting.down.write(meeting.session.outgoing.read())
+        with suppress(ssl.SSLWantReadError):
+            while True:
+                came += meeting.client.read(1 << 16)
+    assert b"".join(whole_payloads(bytes(came))) == sent[:MOST_PUSHED]
+
+
+def test_a_tunnel_that_waits_has_none_of_the_memory_that_openssl_reads_and_writes_by(
+    context: Context,
+) -> None:
+    in_use = memory_in_use()
+    (target, ours), (client, to_client) = tcp_pair(), tcp_pair()
+    with target, ours, client, to_client, ExitStack() as meetings:
+        many = [meetings.enter_context(Meeting(context)) for _ in range(50)]
+        for meeting in many:
+            meeting.client.write(frame(2, bytes(40_000)))
+        sent = [meeting.up.read() for meeting in many]
+        before = in_use()
+        for meeting, records in zip(many, sent, strict=True):
+            for part in (records[:20_000], records[20_000:]):
+                meeting.theirs.sendall(part)
+                meeting.take_all()
+            meeting.data.clear()
+            target.sendall(bytes(40_000))
+            assert meeting.session.push(ours.fileno(), to_client.fileno(), MOST_PUSHED) >> SIZE == 40_000
+            with suppress(BlockingIOError):
+                while True:
+                    client.recv(1 << 20)
+        assert in_use() - before < len(many) * BUFFER / 2
+
+
+def memory_in_use() -> Callable[[], int]:
+    """What tells how many bytes malloc has given out."""
+    try:
+        mallinfo = ctypes.CDLL(None).mallinfo2
+    except AttributeError:
+        pytest.skip("this C library does not tell")
+    mallinfo.restype = MemoryInfo
+    return lambda: int(mallinfo().uordblks)
+
+
+class MemoryInfo(ctypes.Structure):
+    """mallinfo(3)."""
+
+    _fields_ = (
+        ("others", ctypes.c_size_t * 7),
+        ("uordblks", ctypes.c_size_t),
+        ("more", ctypes.c_size_t * 2),
+    )
 
 
 def test_calls_that_make_no_sense_are_refused(context: Context) -> None:

@@ -5,16 +5,17 @@
  * it has not used. docs/gateway.md says how it is built and checked.
  *
  * All bytes are a stranger's. What bounds them:
- *   - one call reads once, at most MOST bytes, into IN; decrypts at most so many into PLAIN, which has room for that
- *     and a record more; and hands over at most MOST_FRAMES frames.
+ *   - one call reads once, at most MOST bytes, into IN; decrypts these to where they were, which takes less room; and
+ *     hands over at most MOST_FRAMES frames.
  *   - OpenSSL reads on within one call until there is data, even through thousands of key updates. So it is given
  *     whole records only, and no more than RECORDS (or a fourth as many small ones) between two looks at the clock.
  *   - a frame's header is taken from `header`, never beyond its 14 bytes; what is not a masked, final, non-empty
  *     BINARY frame of at most MAX_FRAME bytes goes to Python from its first byte on.
  *   - of a client of gateways (client/core_relay.py) all is the same, with the gateway in the client's place and the
  *     local connection in the target's, but that frames are masked the other way; it bounds no cost.
- *   - the buffers IN, PLAIN, FRAMES and OUT serve all connections. No call leaves anything in them that a later one
- *     reads: each begins with lengths of its own, and what is left over is copied before it returns. The GIL is held.
+ *   - the buffers IN and OUT serve all connections, so they stay in the processor's caches. No call leaves anything in
+ *     them that a later one reads: each begins with lengths of its own, and what is left over is copied before it
+ *     returns. The GIL is held.
  */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -96,7 +97,7 @@ typedef struct {
     /* What `pump` is given from, while it runs; else NULL. */
     const unsigned char *from;
     size_t from_size;
-    int is_pushing; /* what OpenSSL writes goes to OUT */
+    const unsigned char *unread; /* while `push` writes: up to here what OpenSSL writes may go in OUT; else NULL */
     long cost, waste, carried; /* of the last call; carried is how many bytes of payload */
     /* Of the records: bytes to come of the one that OpenSSL has the beginning of; the beginning of a header; how many
        OpenSSL was given for which it has given nothing yet; how many it may be given now. */
@@ -114,11 +115,15 @@ typedef struct {
     size_t header_size;
 } Session;
 
-static unsigned char IN[HEADER + MOST];
-static unsigned char PLAIN_BYTES[MOST + 2 * RECORD];
-static unsigned char FRAME_BYTES[FRAMES * FRAME];
-/* Each record grows by its header, its type and its tag; TLS 1.2 has 8 bytes of nonce instead of the type. */
-static unsigned char OUT[FRAMES * FRAME + (FRAMES * (FRAME / RECORD + 1) + 8) * 64];
+/* A client's bytes as they come, with room in front for the data of a record whose beginning OpenSSL has from before.
+   The data of a record is shorter than the record, so it is put where that was: the fewer bytes are touched, the fewer
+   have to be fetched from memory, where others had the caches meanwhile. */
+static unsigned char IN[RECORD + HEADER + MOST + RECORD];
+/* Likewise, what goes to a client: a target's bytes, each frame with room for its header, and from the beginning on the
+   records that they become. Each grows by its header, its type and its tag; TLS 1.2 has 8 bytes of nonce instead of the
+   type, and with CBC up to 80 bytes of its own. So much room is in front of the frames. */
+#define GROWTH ((FRAMES * (FRAME / RECORD + 1) + 8) * 64)
+static unsigned char OUT[GROWTH + FRAMES * FRAME];
 static size_t out_size;
 
 static PyObject *want_read, *ssl_error, *copy_context, *run_name, *cancelled_name;
@@ -135,6 +140,13 @@ static int64_t now(void)
 static size_t least(size_t one, size_t other)
 {
     return one < other ? one : other;
+}
+
+/* Of this thread: who uses OpenSSL next would take them for its own. To look is cheaper than to clear. */
+static void clear_errors(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
 }
 
 static PyObject *raise_ssl(void)

@@ -1,19 +1,38 @@
 /* Part of _core.c. WebSocket frames with data (RFC 6455 section 5.2). */
 
+static inline __attribute__((always_inline)) void xor_words(unsigned char *bytes, size_t words, uint64_t mask)
+{
+    for (size_t at = 0; at < words * 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, bytes + at, 8);
+        word ^= mask;
+        memcpy(bytes + at, &word, 8);
+    }
+}
+
+#ifdef __x86_64__
+/* The same in half as many steps, where the processor has them. */
+__attribute__((target("avx2"))) static void xor_words_by_avx2(unsigned char *bytes, size_t words, uint64_t mask)
+{
+    xor_words(bytes, words, mask);
+}
+#endif
+
+/* Unmask or mask, and turn the mask to what comes next. */
 static void unmask(unsigned char *bytes, size_t size, unsigned char mask[4])
 {
     unsigned char turned[4];
-    uint64_t eight;
-    size_t at = 0;
-    memcpy(&eight, mask, 4);
-    memcpy((unsigned char *)&eight + 4, mask, 4);
-    for (; at + 8 <= size; at += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + at, 8);
-        word ^= eight;
-        memcpy(bytes + at, &word, 8);
-    }
-    for (; at < size; at++)
+    uint64_t twice;
+    size_t words = size / 8;
+    memcpy(&twice, mask, 4);
+    memcpy((unsigned char *)&twice + 4, mask, 4);
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2"))
+        xor_words_by_avx2(bytes, words, twice);
+    else
+#endif
+        xor_words(bytes, words, twice);
+    for (size_t at = words * 8; at < size; at++)
         bytes[at] ^= mask[at & 3];
     for (int byte = 0; byte < 4; byte++)
         turned[byte] = mask[(size + (size_t)byte) & 3];
@@ -75,61 +94,68 @@ static int look_at_header(Session *self)
     return 1;
 }
 
-/* Find the payloads in `size` bytes of PLAIN, unmask them, and list them in `pieces`, which has room for one of a frame
-   that had begun and of MOST_FRAMES more. What is for Python goes to `plain`. Returns how many pieces; -1 when there is
-   no memory. */
-static int split(Session *self, size_t size, int is_taken, struct iovec *pieces, size_t *carried)
+/* What was found in the bytes of a call. */
+typedef struct {
+    unsigned char *bytes;
+    size_t at;         /* bytes looked at */
+    size_t carried;    /* of them payload, which is listed here */
+    struct iovec pieces[MOST_FRAMES + 1]; /* one of a frame that had begun before, and MOST_FRAMES more */
+    int count, frames;
+    int is_taken;      /* whether any frame is for here */
+    int is_for_python; /* all from here on is */
+} Found;
+
+/* Look on, up to `end`, for payloads, and unmask them: best for each record, as long as it is in the processor's
+   innermost cache. */
+static void look_for_payload(Session *self, Found *found, size_t end)
 {
-    size_t at = 0;
-    int count = 0, frames = 0;
-    *carried = 0;
-    while (at < size) {
+    while (found->at < end && !found->is_for_python) {
         if (self->payload_left) {
-            size_t length = least(self->payload_left, size - at);
+            unsigned char *payload = found->bytes + found->at;
+            size_t length = least(self->payload_left, end - found->at);
             if (!self->is_client)
-                unmask(PLAIN_BYTES + at, length, self->mask);
-            pieces[count].iov_base = PLAIN_BYTES + at;
-            pieces[count++].iov_len = length;
+                unmask(payload, length, self->mask);
+            struct iovec *last = found->count ? &found->pieces[found->count - 1] : NULL;
+            if (last != NULL && (unsigned char *)last->iov_base + last->iov_len == payload)
+                last->iov_len += length;
+            else
+                found->pieces[found->count++] = (struct iovec){.iov_base = payload, .iov_len = length};
             self->payload_left -= length;
-            *carried += length;
-            at += length;
-            continue;
-        }
-        int found = -1;
-        if (is_taken && (frames < MOST_FRAMES || self->header_size)) {
-            self->header[self->header_size++] = PLAIN_BYTES[at++];
-            found = look_at_header(self);
-        }
-        if (found > 0) {
-            frames++;
-        } else if (found < 0) {
-            size_t begun = self->header_size, length = size - at;
-            Py_XDECREF(self->plain);
-            self->plain = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(begun + length));
-            if (self->plain == NULL)
-                return -1;
-            unsigned char *plain = (unsigned char *)PyBytes_AsString(self->plain);
-            memcpy(plain, self->header, begun);
-            memcpy(plain + begun, PLAIN_BYTES + at, length);
-            self->header_size = 0;
-            break;
+            found->carried += length;
+            found->at += length;
+        } else if (found->is_taken && (found->frames < MOST_FRAMES || self->header_size)) {
+            self->header[self->header_size++] = found->bytes[found->at++];
+            int is_whole = look_at_header(self);
+            found->frames += is_whole > 0;
+            found->is_for_python = is_whole < 0;
+        } else {
+            found->is_for_python = 1;
         }
     }
-    self->cost += frames;
-    return count;
 }
 
-/* The header of a frame with so many bytes, to end where they begin, which a client masks. Returns its size; 0 when
-   there is no mask. */
-static size_t put_header(unsigned char *end, size_t size, int is_client)
+/* Put what is for Python into `plain`: all from the beginning of a frame to `end`. Returns 0, or -1 when there is no
+   memory. */
+static int leave_to_python(Session *self, const Found *found, size_t end)
 {
-    if (is_client) {
-        unsigned char mask[4];
-        if (new_mask(mask) < 0)
-            return 0;
+    size_t begun = self->header_size, length = end - found->at;
+    Py_XDECREF(self->plain);
+    self->plain = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(begun + length));
+    if (self->plain == NULL)
+        return -1;
+    unsigned char *plain = (unsigned char *)PyBytes_AsString(self->plain);
+    memcpy(plain, self->header, begun);
+    memcpy(plain + begun, found->bytes + found->at, length);
+    self->header_size = 0;
+    return 0;
+}
+
+/* The header of a frame with so many bytes, to end where they begin; with a mask, if there is one. Returns its size. */
+static size_t put_header(unsigned char *end, size_t size, const unsigned char *mask)
+{
+    if (mask != NULL) {
         memcpy(end - 4, mask, 4);
-        unmask(end, size, mask);
-        size_t length = put_header(end - 4, size, 0);
+        size_t length = put_header(end - 4, size, NULL);
         end[-3 - (int)length] |= 0x80;
         return length + 4;
     }

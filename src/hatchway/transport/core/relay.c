@@ -8,21 +8,28 @@ static int keep(PyObject **bytes, const void *from, size_t size)
     return *bytes == NULL ? -1 : 0;
 }
 
+/* Whether OpenSSL can be given more: of a record, or a whole header. */
+static int has_record(const Session *self)
+{
+    return self->record_left ? self->from_size > 0 : self->from_size >= HEADER;
+}
+
 /* Read from the client once, or take what was read, and send what it carries to the target. The target may be -1:
    payload goes to `rest` then; or -2: all frames go to Python. Returns how many bytes of payload there were, above 16
    bits of flags; -1 with an exception. */
 static long long pump(Session *self, int client, int target, size_t most, PyObject *encrypted)
 {
+    unsigned char *const in = IN + RECORD;
     size_t size = self->stub_size;
     int flags = 0;
     if (self->incoming->start != self->incoming->end || SSL_pending(self->ssl)) {
         PyErr_SetString(PyExc_ValueError, "there is something that has not been read");
         return -1;
     }
-    memcpy(IN, self->stub, size);
+    memcpy(in, self->stub, size);
     most = least(most, MOST);
     if (encrypted == Py_None) {
-        ssize_t read = recv(client, IN + size, most, MSG_DONTWAIT);
+        ssize_t read = recv(client, in + size, most, MSG_DONTWAIT);
         if (read < 0) {
             if (errno == EAGAIN || errno == EINTR)
                 return NOTHING;
@@ -39,7 +46,7 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
         if (PyObject_GetBuffer(encrypted, &view, PyBUF_SIMPLE) < 0)
             return -1;
         size_t first = least((size_t)view.len, MOST);
-        memcpy(IN + size, view.buf, first);
+        memcpy(in + size, view.buf, first);
         size += first;
         int failed = first < (size_t)view.len
                      && keep(&self->encrypted, (unsigned char *)view.buf + first, (size_t)view.len - first);
@@ -49,19 +56,26 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
     }
     self->stub_size = 0;
     self->small = 0;
-    self->from = IN;
+    self->from = in;
     self->from_size = size;
     int64_t until = now() + TURN;
+    Found found;
+    found.bytes = self->record_left ? IN : in;
+    found.at = found.carried = 0;
+    found.count = found.frames = found.is_for_python = 0;
+    found.is_taken = target != -2;
     size_t filled = 0;
     long reads = 0;
-    ERR_clear_error();
+    clear_errors();
+    SSL_clear_mode(self->ssl, SSL_MODE_RELEASE_BUFFERS);
     do {
         self->budget = RECORDS;
-        while (sizeof PLAIN_BYTES - filled >= RECORD) {
-            int result = SSL_read(self->ssl, PLAIN_BYTES + filled, RECORD);
+        while (has_record(self)) {
+            int result = SSL_read(self->ssl, found.bytes + filled, RECORD);
             if (result > 0) {
                 reads++;
                 filled += (size_t)result;
+                look_for_payload(self, &found, filled);
                 continue;
             }
             int error = SSL_get_error(self->ssl, result);
@@ -71,10 +85,9 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
                 flags |= TLS_FAILED;
             break;
         }
-    } while (!(flags & (TLS_ENDED | TLS_FAILED)) && sizeof PLAIN_BYTES - filled >= RECORD
-             && (self->record_left ? self->from_size > 0 : self->from_size >= HEADER) && now() < until);
-    /* Whoever uses OpenSSL next on this thread, as Python's own ssl, would take them for its own. */
-    ERR_clear_error();
+    } while (!(flags & (TLS_ENDED | TLS_FAILED)) && has_record(self) && now() < until);
+    SSL_set_mode(self->ssl, SSL_MODE_RELEASE_BUFFERS);
+    clear_errors();
     const unsigned char *left = self->from;
     size_t left_size = self->from_size;
     self->from = NULL;
@@ -106,16 +119,15 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
         self->cost += empty * EMPTY_RECORD;
         self->waste += empty;
     }
-    struct iovec pieces[MOST_FRAMES + 1];
-    size_t carried = 0;
-    int pieces_count = split(self, filled, target != -2, pieces, &carried);
-    if (pieces_count < 0)
-        return -1;
-    if (self->plain != NULL)
+    if (found.is_for_python) {
+        if (leave_to_python(self, &found, filled))
+            return -1;
         flags |= PLAIN;
-    size_t sent = 0;
+    }
+    self->cost += found.frames;
+    size_t sent = 0, carried = found.carried;
     if (carried && target >= 0) {
-        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)pieces_count};
+        struct msghdr message = {.msg_iov = found.pieces, .msg_iovlen = (size_t)found.count};
         ssize_t result = sendmsg(target, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (result >= 0)
             sent = (size_t)result;
@@ -127,11 +139,11 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
         if (self->rest == NULL)
             return -1;
         char *rest = PyBytes_AsString(self->rest);
-        for (int piece = 0; piece < pieces_count; piece++) {
-            size_t skipped = least(sent, pieces[piece].iov_len);
+        for (const struct iovec *piece = found.pieces; piece < found.pieces + found.count; piece++) {
+            size_t skipped = least(sent, piece->iov_len);
             sent -= skipped;
-            memcpy(rest, (char *)pieces[piece].iov_base + skipped, pieces[piece].iov_len - skipped);
-            rest += pieces[piece].iov_len - skipped;
+            memcpy(rest, (char *)piece->iov_base + skipped, piece->iov_len - skipped);
+            rest += piece->iov_len - skipped;
         }
         flags |= REST;
     }
@@ -162,7 +174,7 @@ static long long push(Session *self, int target, int client, size_t most)
     struct msghdr message = {.msg_iov = places};
     most = least(most, FRAMES * room);
     for (size_t left = most; left; left -= places[message.msg_iovlen++].iov_len) {
-        places[message.msg_iovlen].iov_base = FRAME_BYTES + message.msg_iovlen * FRAME + header_size;
+        places[message.msg_iovlen].iov_base = OUT + GROWTH + message.msg_iovlen * FRAME + header_size;
         places[message.msg_iovlen].iov_len = least(left, room);
     }
     ssize_t read = recvmsg(target, &message, MSG_DONTWAIT);
@@ -175,17 +187,33 @@ static long long push(Session *self, int target, int client, size_t most)
     if (read == 0)
         return END;
     int flags = (size_t)read == most ? FULL : 0, result = 1;
-    ERR_clear_error();
-    self->is_pushing = 1;
+    clear_errors();
+    SSL_clear_mode(self->ssl, SSL_MODE_RELEASE_BUFFERS);
     out_size = 0;
-    for (size_t frame = 0, left = (size_t)read; left && result == 1; frame++) {
-        size_t size = least(left, room), written;
-        unsigned char *payload = FRAME_BYTES + frame * FRAME + header_size;
-        size_t header = put_header(payload, size, self->is_client);
-        result = header ? SSL_write_ex(self->ssl, payload - header, header + size, &written) : -1;
+    unsigned char *payload = OUT + GROWTH + header_size;
+    for (size_t left = (size_t)read; left && result == 1; payload += FRAME) {
+        size_t size = least(left, room);
+        unsigned char mask[4];
+        result = self->is_client && new_mask(mask) ? -1 : 1;
         left -= size;
+        unsigned char *at = payload, *end = payload + size;
+        at -= put_header(payload, size, self->is_client ? mask : NULL);
+        /* Record by record, each masked and encrypted as long as it is in the processor's innermost cache. */
+        while (at < end && result == 1) {
+            size_t length = least(RECORD, (size_t)(end - at)), written;
+            if (self->is_client) {
+                unsigned char *from = at < payload ? payload : at;
+                unmask(from, (size_t)(at + length - from), mask);
+            }
+            self->unread = at + length;
+            if (left == 0 && self->unread == end)
+                SSL_set_mode(self->ssl, SSL_MODE_RELEASE_BUFFERS);
+            result = SSL_write_ex(self->ssl, at, length, &written);
+            at += length;
+        }
     }
-    self->is_pushing = 0;
+    self->unread = NULL;
+    SSL_set_mode(self->ssl, SSL_MODE_RELEASE_BUFFERS);
     if (result != 1) {
         raise_ssl();
         return -1;

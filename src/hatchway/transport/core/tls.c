@@ -24,6 +24,9 @@ static int openssl_reads(BIO *bio, char *to, int size)
                 self->small++;
             }
         }
+        /* OpenSSL gives its memory back after the last one. */
+        if (self->from_size < self->record_left + HEADER)
+            SSL_set_mode(self->ssl, SSL_MODE_RELEASE_BUFFERS);
         most = least(most, least(self->record_left, self->from_size));
         memcpy(to, self->from, most);
         self->from += most;
@@ -42,8 +45,8 @@ static int openssl_writes(BIO *bio, const char *from, int size)
     BIO_clear_retry_flags(bio);
     if (size <= 0)
         return 0;
-    if (self->is_pushing) {
-        if (sizeof OUT - out_size < (size_t)size)
+    if (self->unread != NULL) {
+        if (self->unread - OUT < (ptrdiff_t)(out_size + (size_t)size))
             return -1;
         memcpy(OUT + out_size, from, (size_t)size);
         out_size += (size_t)size;
