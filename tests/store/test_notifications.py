@@ -121,6 +121,27 @@ def test_what_no_gateway_follows_and_what_is_undone_are_not_told(store: Store) -
     with_notifications(store, work)
 
 
+def test_who_is_cancelled_just_when_it_is_time_to_look_has_nothing_fail(
+    in_a_file: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.store.notifications.INTERVAL", 0.0)
+    failed: list[dict[str, Any]] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, problem: failed.append(problem))
+        async with in_a_file.notifications() as notifications:
+            waiting = asyncio.ensure_future(notifications.next())
+            await asyncio.sleep(0)
+            # The loop makes this call before that of a timer that is due then.
+            loop.call_soon(waiting.cancel)
+            await asyncio.wait([waiting])
+            assert waiting.cancelled()
+
+    asyncio.run(run())
+    assert failed == []
+
+
 def test_many_changes_at_once_are_few_notifications(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hatchway.store.notifications.INTERVAL", HOUR)
 

@@ -37,8 +37,9 @@ QUEUE_USAGE: Final = "SELECT pg_notification_queue_usage()"
 INTERVAL: Final = 0.1
 """Seconds between two looks at SQLite's file, and between two notifications."""
 
-QUIET_INTERVAL: Final = 0.5
-"""Seconds after which to look although SQLite's file is as it was."""
+QUIET_INTERVAL: Final = 5.0
+"""Seconds after which to look although SQLite's file is as it was. Nobody commits without writing to it, so
+this is for what nobody thought of."""
 
 LISTENING_INTERVAL: Final = 5.0
 """Seconds after which to look although PostgreSQL, which is being listened to, has told nothing."""
@@ -88,13 +89,26 @@ class _WriteAheadLog:
         self._state: tuple[int, int, int] | None = None
 
     async def next(self) -> None:
-        now = asyncio.get_running_loop().time
-        until = now() + QUIET_INTERVAL
-        while True:
-            await asyncio.sleep(INTERVAL)
-            before, self._state = self._state, self._look()
-            if self._state is None or self._state != before or now() >= until:
+        loop = asyncio.get_running_loop()
+        told = loop.create_future()
+        until = loop.time() + QUIET_INTERVAL
+
+        # By a timer: this is most of what an idle gateway does, and a coroutine that sleeps takes longer.
+        def look() -> None:
+            if told.done():
+                # Whoever waited has just been cancelled.
                 return
+            before, self._state = self._state, self._look()
+            if self._state is None or self._state != before or loop.time() >= until:
+                told.set_result(None)
+            else:
+                self._timer = loop.call_later(INTERVAL, look)
+
+        self._timer = loop.call_later(INTERVAL, look)
+        try:
+            await told
+        finally:
+            self._timer.cancel()
 
     def _look(self) -> tuple[int, int, int] | None:
         """A value that will differ after the next change; None while that is not certain."""

@@ -183,7 +183,7 @@ class Metrics:
             )
             yield GaugeMetricFamily(
                 "hatchway_snapshot_age_seconds",
-                "Since the store was last seen at that revision; with PostgreSQL up to 5 when all is well.",
+                "Since the store was last seen at that revision; up to 5 when all is well.",
                 age(),
             )
             yield GaugeMetricFamily(
