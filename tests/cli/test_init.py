@@ -114,6 +114,15 @@ def test_a_directory_with_a_store_is_left_as_it_is(made: tuple[Path, dict[str, s
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
 
 
+def test_one_that_was_killed_before_it_showed_roots_key_says_how_to_have_it(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    assert hatchway("init", "--data-dir", str(directory)).returncode == 0
+    (directory / ".unfinished").write_text("localhost")
+    again = hatchway("init", "--data-dir", str(directory))
+    assert again.returncode == 1
+    assert "hatchway access-key rotate --root --at-once" in again.stderr
+
+
 def test_unattended_it_makes_no_key_and_leaves_alone_what_is_there(tmp_path: Path) -> None:
     variables = {"HATCHWAY_DATA_DIR": str(tmp_path / "data")}
     answers = []

@@ -239,6 +239,26 @@ def test_root_opens_no_store_to_which_a_link_of_the_user_leads(
     assert list(secret.parent.iterdir()) == [secret]
 
 
+@root_only
+def test_root_is_told_to_give_the_user_the_data_directory(installed: Installed) -> None:
+    found = python_for(USER)
+    if found is None:
+        pytest.skip(f"{USER} can run no Python that is here")
+    program, variables = found
+    with tempfile.TemporaryDirectory() as directory:
+        data = Path(directory, "data")
+        shutil.copytree(installed.directory, data)
+        done = subprocess.run(
+            [*program, "control", "--api", "127.0.0.1:0", "--user", USER, "--data-dir", str(data)],
+            env={**environment(installed.variables), **variables}, cwd="/", capture_output=True, text=True,
+            check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith(
+        f"{data} is not {USER}'s, who has to write there: chown -R {USER}: {data}"
+    )
+
+
 def answers(server: Server) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -241,9 +241,17 @@ def _key(kind: KeyKind, path: Path) -> bytes:
 
 def _refuse_existing(directory: DataDirectory, account: Account) -> None:
     try:
-        if is_there(directory.store):
-            raise CommandFailed(f"{directory.path} already has a store: give another --data-dir")
         begun = directory.path / _BEGUN
+        if is_there(directory.store):
+            raise CommandFailed(
+                f"{directory.path} already has a store: give another --data-dir"
+                + (
+                    ". The init that made it was killed when all was in place: if root's key was not seen,"
+                    " 'hatchway access-key rotate --root --at-once' makes it anew"
+                    if is_there(begun)
+                    else ""
+                )
+            )
         if is_there(begun):
             name = begun.read_text()
             if name in ("", account.gateway_dns_name):

@@ -25,10 +25,17 @@ def names_of_gateways(options: ServerOptions, *, migrate: bool = False) -> list[
     Raises:
         CommandFailed: it cannot be opened.
     """
-    user = options.user
+    user, path = options.user, options.directory.path
     if user is None or os.geteuid() != 0 or pwd.getpwnam(user).pw_uid == 0:
         return _names(options, migrate, lambda: None)
-    return _of_a_process(lambda: _names(options, migrate, lambda: become(user)))
+    try:
+        return _of_a_process(lambda: _names(options, migrate, lambda: become(user)))
+    except CommandFailed as problem:
+        if options.store_url is None and path.stat().st_uid != pwd.getpwnam(user).pw_uid:
+            raise CommandFailed(
+                f"{problem}. {path} is not {user}'s, who has to write there: chown -R {user}: {path}"
+            ) from problem
+        raise
 
 
 def _names(options: ServerOptions, migrate: bool, keys_read: Callable[[], None]) -> list[str]:
