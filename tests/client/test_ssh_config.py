@@ -52,9 +52,9 @@ def settings_of(host: str, config: str, directory: Path) -> dict[str, str]:
 
 @needs("ssh", "openssh-client")
 def test_ssh_finds_by_a_name_what_it_finds_by_the_id(tmp_path: Path) -> None:
-    hosts = [NamedHost(WEB, ("web-1", "web-1.lab")), NamedHost(DATABASE, ())]
+    hosts = [NamedHost(WEB, ("web-1", "web-1_lab")), NamedHost(DATABASE, ())]
     text = hosts_text(hosts, [WEB], SETTINGS, "x")
-    for name in ("web-1", "web-1.lab", WEB):
+    for name in ("web-1", "web-1_lab", WEB):
         found = settings_of(name, text, tmp_path)
         assert found["hostname"] == WEB
         assert found["user"] == "ec2-user"
@@ -92,16 +92,19 @@ def test_a_thousand_hosts_are_found_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "taken", "written"),
     [
-        (["web-1"], [], [("web-1", "web-1.lab")]),
+        (["web-1"], [], [("web-1", "web-1_lab")]),
         ([""], [], [()]),
         (["twin", "Twin"], [], [(), ()]),
         # A name of the DNS, of this machine, and of what the user's ssh knows already.
         (["github.com"], [], [("github.com_lab",)]),
-        (["localhost"], [], [("localhost.lab",)]),
-        (["NAS"], ["nas"], [("NAS.lab",)]),
-        (["NAS"], ["nas.lab"], [("NAS",)]),
-        (["NAS"], ["nas", "nas.lab"], [()]),
+        (["localhost"], [], [("localhost_lab",)]),
+        (["NAS"], ["nas"], [("NAS_lab",)]),
+        (["NAS"], ["nas_lab"], [("NAS",)]),
+        (["NAS"], ["nas", "nas_lab"], [()]),
         (["x.y"], ["x.y_lab"], [()]),
+        # Of another host, with its profile: of this one or another.
+        (["web", "web_LAB"], [], [("web", "web_lab"), ("web_LAB_lab",)]),
+        (["web_bob"], [], [("web_bob_lab",)]),
         (["10.0.1.1"], [], [()]),
         (["i-0"], [], [()]),
     ],
@@ -109,7 +112,7 @@ def test_a_thousand_hosts_are_found_too(tmp_path: Path) -> None:
 def test_a_host_is_called_what_is_no_other_hosts_name(
     names: list[str], taken: list[str], written: list[tuple[str, ...]]
 ) -> None:
-    named, apart = name_hosts(called(*names), "lab", taken)
+    named, apart = name_hosts(called(*names), "lab", taken, ["bob"])
     assert [each.names for each in named] == written
     plain = [host for host, each in zip(called(*names), named, strict=True) if host.name in each.names]
     assert {host.instance_id for host, _ in apart} == {
@@ -132,6 +135,7 @@ def test_hosts_of_one_name_are_told_of_in_one_line() -> None:
     [
         ("www", "example.com", ("www", "www_example-com")),
         ("git.example", "dev", ("git.example_dev",)),
+        ("github", "com", ("github", "github_com")),
         ("git.example", "example.com", ("git.example_example-com",)),
     ],
 )
@@ -150,7 +154,7 @@ def test_no_name_says_more_than_itself(names: list[str]) -> None:
     lines = [line for line in text.splitlines() if line.startswith("Host ")]
     words = [word for line in lines for word in shlex.split(line)[1:]]
     assert words == [name for each in named for name in each.names]
-    assert all(word.removesuffix(".lab").removesuffix("_lab") in names for word in words)
+    assert all(word.removesuffix("_lab") in names for word in words)
 
 
 @given(st.text(alphabet="ab \t\n\r#é", max_size=30))

@@ -133,19 +133,19 @@ def test_a_name_that_leads_elsewhere_already_stays_the_users(
     (home / "config").write_bytes(OWN.encode())
     ((host, why),) = write(options, home).apart
     assert host.name == "nas"
-    assert "it is called nas.default" in why
+    assert "it is called nas_default" in why
     assert settings_of("nas", home)["hostname"] == "192.0.2.1"
-    assert settings_of("nas.default", home)["hostname"] == INSTANCE_ID
+    assert settings_of("nas_default", home)["hostname"] == INSTANCE_ID
 
 
 def test_a_full_name_that_leads_elsewhere_already_stays_the_users_too(
     options: ProfileOptions, home: Path
 ) -> None:
     home.mkdir(parents=True)
-    (home / "config").write_text("Host *.default\n    ProxyJump bastion\n")
+    (home / "config").write_text("Host *_default\n    ProxyJump bastion\n")
     (host,) = write(options, home).hosts
     assert host.names == ("web-1",)
-    assert settings_of("web-1.default", home)["proxyjump"] == "bastion"
+    assert settings_of("web-1_default", home)["proxyjump"] == "bastion"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_name_leads_elsewhere_by_a_pattern_and_by_what_is_included_too(
     own = own.replace("{included}", f'"{included.parent}/n*"').replace("%u", getpass.getuser())
     (home / "config").write_text(own)
     ((_, why),) = write(options, home).apart
-    assert "it is called nas.default" in why
+    assert "it is called nas_default" in why
 
 
 def test_a_name_of_which_the_user_has_said_something_else_is_written(
@@ -229,13 +229,13 @@ def test_profiles_stand_side_by_side(profiles: tuple[ProfileOptions, ProfileOpti
     write(alice, home)
     ((_, why),) = write(lab, home, "admin").apart
     suffix = profile_slug("a lab")
-    assert f"web-1.{suffix}" in why
+    assert f"web-1_{suffix}" in why
     assert "--profile alice " in settings_of("web-1", home)["proxycommand"]
     assert write(alice, home).apart == ()
 
     remove_ssh_config(alice, home)
     assert "--profile 'a lab' " in settings_of(INSTANCE_ID, home)["proxycommand"]
-    assert settings_of(f"web-1.{suffix}", home)["user"] == "admin"
+    assert settings_of(f"web-1_{suffix}", home)["user"] == "admin"
     remove_ssh_config(lab, home)
     assert list(home.iterdir()) == []
 

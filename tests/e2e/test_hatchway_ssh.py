@@ -276,7 +276,7 @@ def plain_ssh(sheila: AwsCli, enrolled_host: Sshd) -> Path:
         ("ssh -F {config} web-1 id -un", "bob\n"),
         # To what only that host knows.
         (
-            "ssh -F {config} -J web-1.default -i ~/own-key -o StrictHostKeyChecking=no"
+            "ssh -F {config} -J web-1_default -i ~/own-key -o StrictHostKeyChecking=no"
             " -o UserKnownHostsFile=/dev/null root@localhost id -un",
             "root\n",
         ),

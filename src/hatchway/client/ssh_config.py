@@ -3,7 +3,7 @@
 Of a setting ssh takes the first value that it finds (ssh_config(5)), so what is written here is included
 before everything of the user's. A host gets its instance's id for its HostName, by which all else is chosen:
 
-    Host web-1 web-1.alice
+    Host web-1 web-1_alice
         HostName i-0123456789abcdef1
     Match host i-0123456789abcdef1
         ProxyCommand hatchway open-tunnel … --remote-port %p '%h'
@@ -85,7 +85,7 @@ def told_apart(apart: Sequence[tuple[Host, str]]) -> list[str]:
 
 
 def name_hosts(
-    hosts: Sequence[Host], suffix: str, taken: Iterable[str]
+    hosts: Sequence[Host], suffix: str, taken: Iterable[str], others: Iterable[str] = ()
 ) -> tuple[list[NamedHost], list[tuple[Host, str]]]:
     """Which names are written for each host; and the hosts that are not called as they are, with the reason.
 
@@ -95,8 +95,10 @@ def name_hosts(
     Args:
         suffix: the profile's.
         taken: names that mean something else to this user's ssh already.
+        others: the suffixes of this user's other profiles.
     """
     elsewhere = {name.lower() for name in taken} | {"localhost"}
+    tails = tuple(full_name("", each).lower() for each in (suffix, *others))
     times = Counter(host.name.lower() for host in hosts)
     named, apart = [], []
     for host in hosts:
@@ -108,7 +110,7 @@ def name_hosts(
         elif host.name:
             full = full_name(host.name, suffix)
             names = tuple(name for name in (host.name, full) if name.lower() not in elsewhere)
-            if "." in host.name:
+            if "." in host.name or host.name.lower().endswith(tails):
                 names = tuple(name for name in names if name == full)
             if names[:1] != (host.name,):
                 called = f"it is called {full}" if names else "call it by its id"
@@ -118,13 +120,12 @@ def name_hosts(
 
 
 def full_name(name: str, suffix: str) -> str:
-    """A host's name that tells of its profile too: `web-1.alice`, but `git.example_alice`.
+    """A host's name that tells of its profile too: `web-1_alice`.
 
-    A profile may be called like a domain, as `example.com` or `dev`. Together with it no name that has a dot
-    is one of the DNS, where none ends so (RFC 1123 section 2.1), nor is any with a profile that has one.
+    A profile may be called like a domain, as `example.com` or `dev`, or like one that is somebody's own, as
+    `corp`. No host of the DNS ends so (RFC 1123 section 2.1).
     """
-    plain = suffix.replace(".", "-")
-    return f"{name}{'_' if '.' in name or plain != suffix else '.'}{plain}"
+    return f"{name}_{suffix.replace('.', '-')}"
 
 
 def hosts_text(hosts: Sequence[NamedHost], verified: Iterable[str], settings: Settings, heading: str) -> str:

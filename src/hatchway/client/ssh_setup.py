@@ -55,7 +55,7 @@ from hatchway.client.ssh_settings import ssh_directory
 from hatchway.client.whole_file import put_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hatchway.client.discovery import TunnelOptions
     from hatchway.client.hosts import Host
@@ -117,7 +117,9 @@ def write_ssh_config(
     config = _config_file(home)
     before = _read(config) if config.exists() else ""
     own = without_include(before)
-    named, apart = name_hosts(hosts, slug, [*_others(ours, slug), *_meant_otherwise(own, hosts, slug)])
+    others = [path for path in ours.glob("*.conf") if path.name != f"{slug}.conf"]
+    taken = [*_names_in(others), *_meant_otherwise(own, hosts, slug)]
+    named, apart = name_hosts(hosts, slug, taken, [path.stem for path in others])
 
     state = ours / "profiles" / slug
     settings = _settings(options, os_user, tunnel, state)
@@ -255,9 +257,8 @@ def _is_home_of_includes(home: Path) -> bool:
     return os.path.realpath(os.path.expanduser("~/.ssh")) == os.path.realpath(home)  # noqa: PTH111
 
 
-def _others(ours: Path, slug: str) -> set[str]:
+def _names_in(files: Iterable[Path]) -> set[str]:
     """The names that other profiles' files have."""
-    files = [path for path in ours.glob("*.conf") if path.name != f"{slug}.conf"]
     return {name for path in files for name in names_written(path.read_text("utf-8", "replace"))}
 
 
@@ -266,9 +267,9 @@ def _meant_otherwise(own: str, hosts: Sequence[Host], slug: str) -> set[str]:
     one is tried."""
     plain = [host.name for host in hosts if PLAIN_NAME.fullmatch(host.name)]
     patterns = {pattern for text in [own, *_included(own)] for pattern in patterns_written(text)}
-    # What is about names without a dot, as `prod-*`, does not mean those that tell of a profile.
-    dotted = {pattern for pattern in patterns if "." in pattern}
-    groups = alike(plain, patterns) + alike([full_name(name, slug) for name in plain], dotted)
+    # What is about names without either, as `prod-*`, does not mean those that tell of a profile.
+    of_profiles = {pattern for pattern in patterns if "_" in pattern or "." in pattern}
+    groups = alike(plain, patterns) + alike([full_name(name, slug) for name in plain], of_profiles)
     return {name for names in groups if _leads_elsewhere(own, names[0]) for name in names}
 
 
