@@ -261,6 +261,19 @@ def test_a_name_that_cannot_be_looked_up_just_now_is_not_called_unknown(
         profile.api("hatchway", timeout=1).list_tunnels()
 
 
+@pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+@pytest.mark.parametrize("value", ["a\udcffb", "a\u0141b", "a b", "a\nHost: b"])
+def test_credentials_that_no_api_gives_are_an_error_in_words(
+    aws_environment: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    for more in ("", "[default]\nservices = x\n"):
+        # By ourselves, and by botocore.
+        aws_environment.write_text(more)
+        with pytest.raises(NotConfigured, match="has characters that none has: copy it anew"):
+            Profile(ProfileOptions(region="us-east-1")).credentials()
+
+
 @pytest.mark.parametrize("process", ["/bin/false", "/bin/echo x", "/nonexistent", "/bin/echo []"])
 def test_a_program_that_gives_no_credentials_is_an_error_in_words(
     aws_environment: Path, monkeypatch: pytest.MonkeyPatch, process: str

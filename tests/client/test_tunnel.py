@@ -782,6 +782,17 @@ def test_the_environment_s_proxy_is_used_unless_no_proxy_names_the_gateway(
     assert [line.split(b"\r\n")[0] for line in asked] == ([connect] if through else [])
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\udcff", "a..b", "x" * 64, "x." * 127, "\u202e", " ", "a\nb"])
+def test_what_is_no_name_leads_nowhere_in_words(gateway: StubGateway, name: str) -> None:
+    ours, theirs = socket.socketpair()
+    for where in ({"address": name}, {"dns_name": name}):
+        with pytest.raises(GatewayUnreachable) as caught:
+            chosen[0](tunnel_plan(gateway, **where), Trust(gateway.ca_bundle), connection(ours))
+        assert "Traceback" not in str(caught.value)
+    ours.close()
+    theirs.close()
+
+
 def test_a_terminal_is_no_input_for_a_tunnel() -> None:
     leader, terminal = os.openpty()
     try:

@@ -14,7 +14,7 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hatchway.client.dialling import DELAY
+from hatchway.client.dialling import DELAY, ascii_name
 from hatchway.client.http_answer import AnswerReader
 from hatchway.client.opening import (
     CONNECT_TIMEOUT,
@@ -105,6 +105,7 @@ async def open_by_core(route: Route, target: str, trusted: Trust) -> Opened:
 
 async def _dial(route: Route) -> socket.socket:
     host = route.address or route.dns_name
+    ascii_name(host)
     proxy = proxy_for(host, route.port)
     if proxy is not None:
         from hatchway.client.proxied import connect_through

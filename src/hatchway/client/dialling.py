@@ -54,7 +54,13 @@ def dial(host: str, port: int, timeout: float, source_address: str | None = None
 
 def ascii_name(host: str) -> str | bytes:
     """As Python's sockets take it: of a text they make IDNA's form, which is long to load and leaves what is
-    ASCII as it is."""
+    ASCII as it is.
+
+    Raises:
+        ValueError: no name has a NUL; of a defect of whoever calls them, as which they take it, none is told.
+    """
+    if "\0" in host:
+        raise ValueError("a name has no NUL")
     return host.encode("ascii") if host.isascii() else host
 
 

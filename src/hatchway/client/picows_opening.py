@@ -12,7 +12,7 @@ from python_socks import ProxyError
 
 from hatchway import __version__
 from hatchway.client.attempts import refusal
-from hatchway.client.dialling import DELAY
+from hatchway.client.dialling import DELAY, ascii_name
 from hatchway.client.errors import GatewayUnreachable, TunnelRefused, printable
 from hatchway.client.opening import (
     CONNECT_TIMEOUT,
@@ -65,6 +65,8 @@ async def open_by_picows(
 
     connected = False
     try:
+        for name in (where, route.dns_name):
+            ascii_name(name)
         async with asyncio.timeout(CONNECT_TIMEOUT):
             await ws_connect(
                 lambda: relay,

@@ -135,14 +135,14 @@ class Profile:
         """
         if self._simple is not None and self._simple.credentials is not None:
             self._kept = self._renewed() or self._kept or self._simple.credentials
-            return self._kept
+            return _of_characters(self._kept)
         with self._configuration():
             self._keep_roles()
             credentials = self._session.get_credentials()
             if credentials is None:
                 raise NotConfigured(NO_CREDENTIALS)
             frozen = self._frozen(credentials)
-        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        return _of_characters(Credentials(frozen.access_key, frozen.secret_key, frozen.token))
 
     def _renewed(self) -> Credentials | None:
         """What shared files have now: who renews keys there does so while a listener goes on. None for what
@@ -307,6 +307,17 @@ class Profile:
                     why = f"{printable(path)} cannot be read ({error.strerror})"
                     raise NotConfigured(f"{lacking}; {why}") from error
             raise
+
+
+def _of_characters(credentials: Credentials) -> Credentials:
+    """These.
+
+    Raises:
+        NotConfigured: they cannot be what an API gave: they are words of a header, and a key of bytes.
+    """
+    if not all(re.fullmatch(r"[!-~]+", word) for word in credentials if word):
+        raise NotConfigured("the access key or the session token has characters that none has: copy it anew")
+    return credentials
 
 
 @contextmanager
