@@ -113,6 +113,9 @@ def enroll_host(profile: Profile, instance: str, *, at_once: bool = False) -> En
     client = profile.api("hatchway")
     with api_errors("EnrollHost"):
         answer = client.enroll_host(InstanceId=instance_id, AtOnce=at_once)
+        # It is printed, and becomes a word of a script that root runs.
+        if HOST_TOKEN.read(answer["HostToken"]).id != instance_id:
+            raise ValueError("this is another host's token")
         made = NewHostToken(answer["HostToken"], in_force=answer["InForce"], replaced=answer["Replaced"])
     return EnrolledHost(instance_id, made.token, enrollment_note(instance_id, made))
 

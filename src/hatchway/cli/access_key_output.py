@@ -4,8 +4,7 @@ import os
 from json import dumps
 from typing import TYPE_CHECKING, Any, Final
 
-import typer
-
+from hatchway.cli.printable import say
 from hatchway.cli.table import table
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def tell_made(made: "MadeKey", into: "Into | None", *, json: bool) -> None:
 
     user = made.key.user_name
     for note in made.notes:
-        typer.echo(f"hatchway: {note}", err=True)
+        say(f"hatchway: {note}", err=True)
     if json:
         answer: dict[str, Any] = {
             "user": user,
@@ -38,24 +37,24 @@ def tell_made(made: "MadeKey", into: "Into | None", *, json: bool) -> None:
         if made.former or made.deleted is not None:
             answer["former"] = [{"access_key_id": key.id, "status": key.status.value} for key in made.former]
             answer["deleted"] = None if made.deleted is None else made.deleted.id
-        typer.echo(dumps(answer))
+        say(dumps(answer))
     elif into is None:
-        typer.echo(
-            f"Access key of {user or 'root'}, shown this once:\n"
-            f"  aws_access_key_id = {made.key.id}\n"
-            f"  aws_secret_access_key = {made.secret}"
+        say(
+            f"Access key of {user or 'root'}, shown this once:",
+            f"  aws_access_key_id = {made.key.id}",
+            f"  aws_secret_access_key = {made.secret}",
         )
     elif isinstance(into, IntoBundle):
-        typer.echo(
-            f"Access key {made.key.id} of {user or 'root'} is in {into.target}, for profile {into.profile}\n"
+        say(
+            f"Access key {made.key.id} of {user or 'root'} is in {into.target}, for profile {into.profile}",
             f"Give it to {user or 'root'} by a way that nobody listens to, then delete it here:"
-            " its README.txt says what to do with it"
+            " its README.txt says what to do with it",
         )
     else:
-        typer.echo(
+        say(
             f"Access key {made.key.id} of {user or 'root'} is in profile {into.name} of"
-            f" {into.files.credentials}\n"
-            f"Try: aws --profile {into.name} sts get-caller-identity"
+            f" {into.files.credentials}",
+            f"Try: aws --profile {into.name} sts get-caller-identity",
         )
     if isinstance(into, IntoProfile):
         _tell_of_profile(made, into)
@@ -66,49 +65,47 @@ def tell_made(made: "MadeKey", into: "Into | None", *, json: bool) -> None:
 def tell_listed(listed: "Sequence[ListedKey]", *, json: bool) -> None:
     """Keys, with when each was last used."""
     if json:
-        typer.echo(dumps({"access_keys": [_document(each) for each in listed]}))
+        say(dumps({"access_keys": [_document(each) for each in listed]}))
         return
     for line in table([_COLUMNS, *map(_row, listed)]):
-        typer.echo(line)
+        say(line)
 
 
 def tell_status(key: "AccessKey", status: "KeyStatus", *, changed: bool, json: bool) -> None:
     """That a key has this status from now on, or had it before."""
     if json:
         answer = {"user": key.user_name, "access_key_id": key.id, "status": status.value}
-        typer.echo(dumps({**answer, "changed": changed}))
+        say(dumps({**answer, "changed": changed}))
     else:
         was = "is" if changed else "was already"
-        typer.echo(f"{key.id} of {key.user_name or 'root'} {was} {status.value.lower()}")
+        say(f"{key.id} of {key.user_name or 'root'} {was} {status.value.lower()}")
 
 
 def tell_deleted(key: "AccessKey", *, json: bool) -> None:
     """A key that is gone."""
     if json:
-        typer.echo(dumps({"user": key.user_name, "access_key_id": key.id}))
+        say(dumps({"user": key.user_name, "access_key_id": key.id}))
     else:
-        typer.echo(f"Deleted {key.id} of {key.user_name or 'root'}")
+        say(f"Deleted {key.id} of {key.user_name or 'root'}")
 
 
 def _tell_of_profile(made: "MadeKey", into: "IntoProfile") -> None:
     if made.replaced is not None:
-        typer.echo(f"hatchway: profile {into.name} had {made.replaced}, which it has no longer", err=True)
+        say(f"hatchway: profile {into.name} had {made.replaced}, which it has no longer", err=True)
     if "AWS_CA_BUNDLE" in os.environ:
-        typer.echo(
-            "hatchway: AWS_CA_BUNDLE is set, so that AWS tools ignore the profile's CA: unset it", err=True
-        )
+        say("hatchway: AWS_CA_BUNDLE is set, so that AWS tools ignore the profile's CA: unset it", err=True)
 
 
 def _tell_of_former(made: "MadeKey") -> None:
     from hatchway.domain.identity import KeyStatus
 
     if made.deleted is not None:
-        typer.echo(f"Deleted {made.deleted.id}, which was inactive")
+        say(f"Deleted {made.deleted.id}, which was inactive")
     for former in made.former:
         if former.status is KeyStatus.INACTIVE:
-            typer.echo(f"{former.id} is inactive. To take it away: hatchway access-key delete {former.id}")
+            say(f"{former.id} is inactive. To take it away: hatchway access-key delete {former.id}")
         else:
-            typer.echo(
+            say(
                 f"{former.id} is still active. When nothing uses it any more: "
                 f"hatchway access-key deactivate {former.id}"
             )

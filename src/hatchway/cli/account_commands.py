@@ -9,6 +9,7 @@ from hatchway.cli.client_options import CallerArguments, administration_errors
 from hatchway.cli.instance_commands import token_commands
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import Json, StoreArguments, data_directory, on_server
+from hatchway.cli.printable import give, say
 
 _Instance = Annotated[
     str, typer.Argument(metavar="INSTANCE", help="The instance's id, its beginning, or its name.")
@@ -82,7 +83,6 @@ def apply(
       hatchway apply fleet.yaml --data-dir /var/lib/hatchway
     """
     from hatchway.cli.plan_output import show_plan
-    from hatchway.cli.printable import printable
     from hatchway.cli.progress import working
 
     options = {"prune": prune, "only_plan": plan, "accept_policy_errors": accept_policy_errors}
@@ -110,14 +110,14 @@ def apply(
         from hatchway.fleet import plan_json
 
         findings = [found.to_json() for found in made.findings]
-        typer.echo(json_format.dumps({"applied": not plan, **plan_json(made.plan), "findings": findings}))
+        say(json_format.dumps({"applied": not plan, **plan_json(made.plan), "findings": findings}))
     else:
         show_plan(made.plan)
         notes += [f"{found.finding.severity}: {found}" for found in made.findings[:_MOST_FINDINGS]]
         if len(made.findings) > _MOST_FINDINGS:
             notes.append(f"and {len(made.findings) - _MOST_FINDINGS} more: see them all with --json")
     for note in notes:
-        typer.echo(f"hatchway: {printable(note)}", err=True)
+        say(f"hatchway: {note}", err=True)
 
 
 @with_option_groups
@@ -147,7 +147,7 @@ def export(*, store: StoreArguments, caller: CallerArguments) -> None:
 
             with administration_errors():
                 text = remote.export_file(Profile(caller.options()))
-    typer.echo(text, nl=False)
+    give(text)
 
 
 @with_option_groups
@@ -183,13 +183,13 @@ def enroll(
         with administration_errors():
             enrolled = remote.enroll_host(Profile(caller.options()), instance, at_once=at_once)
     if enrolled.note is not None:
-        typer.echo(f"hatchway: {enrolled.note}", err=True)
+        say(f"hatchway: {enrolled.note}", err=True)
     if json:
         import json as json_format
 
-        typer.echo(json_format.dumps({"instance_id": enrolled.instance_id, "token": enrolled.token}))
+        say(json_format.dumps({"instance_id": enrolled.instance_id, "token": enrolled.token}))
     else:
-        typer.echo(enrolled.token)
+        say(enrolled.token)
 
 
 @with_option_groups
@@ -261,8 +261,8 @@ def _print_script(
             profile = Profile(caller.options())
             made = remote.make_host_script(profile, instance, api_url, ca_certificate, at_once=at_once)
     for note in made.notes:
-        typer.echo(f"hatchway: {note}", err=True)
-    typer.echo(made.script, nl=False)
+        say(f"hatchway: {note}", err=True)
+    give(made.script)
 
 
 def install_model(
@@ -286,4 +286,4 @@ def install_model(
         home = Path.home()
     except RuntimeError:
         raise CommandFailed("there is no home directory: set HOME") from None
-    typer.echo((aws_model.uninstall if uninstall else aws_model.install)(home))
+    say((aws_model.uninstall if uninstall else aws_model.install)(home))

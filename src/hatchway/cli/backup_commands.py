@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory, given_path
+from hatchway.cli.printable import say
 
 
 def register(app: typer.Typer) -> None:
@@ -46,20 +47,20 @@ def backup(
         import json as json_format
 
         answer = {"directory": str(target), **made.backup.to_json(), "not_in_it": list(made.notes)}
-        typer.echo(json_format.dumps(answer))
+        say(json_format.dumps(answer))
     else:
         about = made.backup
-        typer.echo(
-            f"Backup of account {about.account} is in {target}\n"
-            f"Made by Hatchway {about.version}, the store's schema is {about.schema}; looked through, sound:"
+        say(
+            f"Backup of account {about.account} is in {target}",
+            f"Made by Hatchway {about.version}, the store's schema is {about.schema}; looked through, sound:",
         )
         for name, content in about.files.items():
-            typer.echo(f"  {name:<12} {content.size:>12,} bytes")
+            say(f"  {name:<12} {content.size:>12,} bytes")
         for note in made.notes:
-            typer.echo(f"Not in it: {note}")
-        typer.echo("It opens everything that the server can: keep it where only you can read it, encrypted")
+            say(f"Not in it: {note}")
+        say("It opens everything that the server can: keep it where only you can read it, encrypted")
     if made.warning is not None:
-        typer.echo(f"hatchway: {made.warning}", err=True)
+        say(f"hatchway: {made.warning}", err=True)
 
 
 def restore(
@@ -92,15 +93,15 @@ def restore(
         import json as json_format
 
         answer = {"account": about.account, "made_at": about.to_json()["made_at"], "owner": owner}
-        typer.echo(json_format.dumps({"data_directory": str(data.path), **answer}))
+        say(json_format.dumps({"data_directory": str(data.path), **answer}))
         return
     moment = f"{about.made_at:%Y-%m-%d %H:%M:%S} UTC"
-    typer.echo(
-        f"Account {about.account} is in {data.path} again, as it was at {moment}\n"
-        "What was done after that is undone: keys that were deactivated or deleted since are good again\n"
-        f"The files belong to {owner}"
+    say(
+        f"Account {about.account} is in {data.path} again, as it was at {moment}",
+        "What was done after that is undone: keys that were deactivated or deleted since are good again",
+        f"The files belong to {owner}",
     )
     if about.owner != owner:
         command = shlex.join(["chown", "-R", f"{about.owner}:", str(data.path)])
-        typer.echo(f"They belonged to {about.owner}: {command} if he is to run it")
-    typer.echo(f"Next: hatchway serve --data-dir {data.path}")
+        say(f"They belonged to {about.owner}: {command} if he is to run it")
+    say(f"Next: hatchway serve --data-dir {data.path}")

@@ -8,6 +8,7 @@ import typer
 from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.printable import say
 from hatchway.errors import BadUsage, CommandFailed
 
 _NEXT: Final = {
@@ -75,12 +76,12 @@ def rotate(
     if json:
         import json as json_format
 
-        typer.echo(json_format.dumps({"authorities": now.fingerprints, "names": now.names}))
+        say(json_format.dumps({"authorities": now.fingerprints, "names": now.names}))
         return
-    typer.echo(f"CA that issues: {now.fingerprints[0]}, for {', '.join(now.names)}")
+    say(f"CA that issues: {now.fingerprints[0]}, for {', '.join(now.names)}")
     for other in now.fingerprints[1:]:
-        typer.echo(f"Trusted too:    {other}")
-    typer.echo(_NEXT[step])
+        say(f"Trusted too:    {other}")
+    say(_NEXT[step])
 
 
 def install_trust(
@@ -105,7 +106,7 @@ def install_trust(
 
     file = ca_certificate or data_directory(data_dir).ca_certificate
     for authority in trust.Authority.read(file.absolute()):
-        typer.echo((trust.uninstall if uninstall else trust.install)(authority))
+        say((trust.uninstall if uninstall else trust.install)(authority))
 
 
 @with_option_groups
@@ -137,7 +138,7 @@ def update_trust(
         raise CommandFailed("the profile has no ca_bundle: there is no file to bring up to date")
     changed = update(url, Path(file), name or ())
     if changed is None:
-        typer.echo(f"{file} is up to date")
+        say(f"{file} is up to date")
         return
-    typer.echo(f"{file} trusts now: {', '.join(changed)}")
-    typer.echo(f"For the AWS CLI's tunnels: sudo hatchway trust install --ca-certificate {file}")
+    say(f"{file} trusts now: {', '.join(changed)}")
+    say(f"For the AWS CLI's tunnels: sudo hatchway trust install --ca-certificate {file}")

@@ -11,6 +11,7 @@ from hatchway.cli import connecting
 from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.host_commands import complete_hosts
 from hatchway.cli.option_groups import with_option_groups
+from hatchway.cli.printable import say
 from hatchway.cli.short_lines import split_words
 from hatchway.domain.tunnel_protocol import LONGEST_DURATION
 
@@ -165,7 +166,6 @@ def ssh_config(
       hatchway ssh-config --remove
     """
     from hatchway.client.discovery import check_os_user
-    from hatchway.client.errors import printable
     from hatchway.client.local import check_system
     from hatchway.client.profile import Profile
     from hatchway.client.ssh_config import told_apart
@@ -174,22 +174,22 @@ def ssh_config(
     with client_errors():
         if remove:
             for path in remove_ssh_config(caller.options(), ssh_directory):
-                typer.echo(f"Took away what was written to {path}")
+                say(f"Took away what was written to {path}")
             return
         check_system()
         check_os_user(os_user)
         written = write_ssh_config(Profile(caller.options()), os_user, tunnel.options(), ssh_directory)
     for line in told_apart(written.apart):
-        typer.echo(printable(line, 500))
+        say(line[:500])
     called = sum(1 for host in written.hosts if host.names)
     reported = f"{written.verified} {'has' if written.verified == 1 else 'have'} reported their keys"
     count = f"{len(written.hosts)} host{'' if len(written.hosts) == 1 else 's'}"
-    typer.echo(f"{written.file}: {count}, {called} by name; {reported}")
+    say(f"{written.file}: {count}, {called} by name; {reported}")
     if written.changed:
-        typer.echo(f"{written.file.parent.parent / 'config'} includes it now")
+        say(f"{written.file.parent.parent / 'config'} includes it now")
     example = next((host.names[0] for host in written.hosts if host.names), None)
     if example is not None:
-        typer.echo(f"Try: ssh {example}")
+        say(f"Try: ssh {example}")
 
 
 @with_option_groups

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from hatchway.cli.printable import say
 from hatchway.errors import BadUsage, CommandFailed, reason
 
 UNINSTALL: Final = "--uninstall-completion"
@@ -62,11 +63,11 @@ def _changed(option: str, shell: str) -> bool:
         raise BadUsage(f"which shell is it? Say {option} {'|'.join(SHELLS)}")
     if option == _INSTALL:
         script = get_completion_script(prog_name="hatchway", complete_var="_HATCHWAY_COMPLETE", shell=shell)
-        print(f"{shell} has its completion in {install(shell, script)}; the next {shell} completes")
+        say(f"{shell} has its completion in {install(shell, script)}; the next {shell} completes")
         return True
     taken = uninstall(shell)
     if not taken:
         raise CommandFailed(f"there is no completion of {shell} to take away: it was not installed here")
     for path in taken:
-        print(f"Took away what was written to {path}")
+        say(f"Took away what was written to {path}")
     return True

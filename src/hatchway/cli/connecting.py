@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hatchway.cli.printable import printable
 from hatchway.client.errors import ClientError, InvalidOption, NoConnection
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def ssh(
         return run_ssh(profile, options, ended)
     planned = dry_run_ssh(profile, options)
     for step in planned.steps:
-        print(step)
-    print(f"would run: {planned.command}")
+        print(printable(step))
+    print(printable(f"would run: {planned.command}"))
     return 0
 
 
@@ -236,7 +237,7 @@ def reporting() -> Callable[[str], None]:
         nonlocal begun
         try:
             # At once, also into a pipe: whoever waits for the port reads this.
-            print(line, flush=True)
+            print(printable(line), flush=True)
         except OSError:
             if not begun:
                 raise

@@ -8,6 +8,7 @@ import typer
 from hatchway.cli.client_options import CallerArguments
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import Json, StoreArguments, data_directory, on_server
+from hatchway.cli.printable import say
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +44,6 @@ def doctor(
       hatchway doctor --data-dir /var/lib/hatchway --api-name 10.0.9.9
       hatchway doctor --profile alice
     """
-    from hatchway.cli.printable import printable
     from hatchway.doctor.findings import Status, worst
 
     if on_server(store, caller):
@@ -62,12 +62,12 @@ def doctor(
         if not json and not (quiet and finding.status is Status.OK):
             # At once: some take a while.
             # Some of it is as a server has said it.
-            print(printable(f"{finding.status:<8} {finding.check}: {finding.seen}"), flush=True)
+            say(f"{finding.status:<8} {finding.check}: {finding.seen}")
             if finding.advice:
-                print(printable(f"{'':8} -> {finding.advice}"), flush=True)
+                say(f"{'':8} -> {finding.advice}")
     status = worst(found)
     if json:
         import json as json_format
 
-        typer.echo(json_format.dumps({"status": status, "findings": [asdict(each) for each in found]}))
+        say(json_format.dumps({"status": status, "findings": [asdict(each) for each in found]}))
     raise typer.Exit({Status.ERROR: 1, Status.WARNING: 3}.get(status, 0))

@@ -13,6 +13,7 @@ import typer
 from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import OutputFormat
+from hatchway.cli.printable import say
 from hatchway.cli.table import table
 from hatchway.errors import BadUsage
 
@@ -105,7 +106,7 @@ def events(
         trail = Trail(profile, _sought(profile, user, host, outcome))
         found, more = trail.newest(now, start, limit)
     if more:
-        typer.echo(f"only the newest {limit}: --limit or --since says otherwise", err=True)
+        say(f"only the newest {limit}: --limit or --since says otherwise", err=True)
     if output is OutputFormat.JSON:
         _echo(_json_lines(found))
     else:
@@ -179,7 +180,7 @@ def _follow(trail: "Trail", lines: "Callable[[Sequence[Event]], Iterator[str]]")
             if not isinstance(cause, ApiError) or cause.code not in _PASSING:
                 raise
             if waiting == _POLL_SECONDS:
-                typer.echo(f"hatchway: {cause}; trying again", err=True)
+                say(f"hatchway: {cause}; trying again", err=True)
             waiting = min(2 * waiting, _LONGEST_WAIT)
             continue
         waiting = _POLL_SECONDS
@@ -188,7 +189,7 @@ def _follow(trail: "Trail", lines: "Callable[[Sequence[Event]], Iterator[str]]")
 
 def _echo(lines: Iterable[str]) -> None:
     for line in lines:
-        typer.echo(line)
+        say(line)
     sys.stdout.flush()
 
 

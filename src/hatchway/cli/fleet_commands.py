@@ -7,6 +7,7 @@ import typer
 
 from hatchway.cli.ending import errors_are_no_answers
 from hatchway.cli.options import Json, Output, OutputFormat
+from hatchway.cli.printable import give, say
 
 
 def register(app: typer.Typer) -> None:
@@ -41,17 +42,16 @@ def check(
       hatchway fleet check --output json fleets/*.yaml
     """
     from hatchway.administration.fleet_check import check_files, check_json, check_lines
-    from hatchway.cli.printable import printable
 
     checked = check_files(files)
     if json or output is OutputFormat.JSON:
         import json as json_format
 
         content = check_json(checked, accept_policy_errors=accept_policy_errors)
-        typer.echo(json_format.dumps(content))
+        say(json_format.dumps(content))
     else:
         for line in check_lines(checked, accept_policy_errors=accept_policy_errors):
-            typer.echo(printable(line))
+            say(line)
     refused = [
         each for each in checked.files if each.found.refused(accept_policy_errors=accept_policy_errors)
     ]
@@ -69,4 +69,4 @@ def schema() -> None:
 
     from hatchway.fleet.schema import fleet_schema
 
-    typer.echo(json_format.dumps(fleet_schema(), indent=2))
+    give(json_format.dumps(fleet_schema(), indent=2) + "\n")

@@ -1,7 +1,6 @@
 """`hatchway hosts`, and the completion of hosts' names on command lines."""
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
@@ -12,6 +11,7 @@ import typer
 from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import Json, Output, OutputFormat
+from hatchway.cli.printable import say
 from hatchway.cli.table import table
 from hatchway.errors import BadUsage
 
@@ -108,12 +108,12 @@ def hosts(
     if json or output is OutputFormat.JSON:
         import json as json_format
 
-        typer.echo(json_format.dumps({"hosts": [_document(*each) for each in found.hosts]}))
+        say(json_format.dumps({"hosts": [_document(*each) for each in found.hosts]}))
     else:
         for line in table([_COLUMNS, *(_row(*each) for each in found.hosts)]):
-            typer.echo(line)
+            say(line)
     if found.endpoints_unseen is not None:
-        print(f"hatchway: endpoints cannot be told: {found.endpoints_unseen}", file=sys.stderr)
+        say(f"hatchway: endpoints cannot be told: {found.endpoints_unseen}", err=True)
 
 
 def _pair(option: str) -> "Callable[[str], tuple[str, str]]":

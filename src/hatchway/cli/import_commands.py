@@ -7,6 +7,7 @@ import typer
 
 from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.option_groups import with_option_groups
+from hatchway.cli.printable import give, say
 
 if TYPE_CHECKING:
     from hatchway.fleet.importers.hosts import ImportedFile
@@ -130,14 +131,13 @@ def _from_file(kind: str, file: Path, vpc: str, prefix: int, output: Path | None
 
 def _tell(imported: "ImportedFile", output: Path | None) -> None:
     from hatchway.administration.imports import write_fleet_file
-    from hatchway.cli.printable import printable
 
     if output is None:
-        typer.echo(imported.text, nl=False)
+        give(imported.text)
     else:
         write_fleet_file(output, imported.text)
     for note in imported.notes:
-        typer.echo(f"hatchway: {printable(note)}", err=True)
+        say(f"hatchway: {note}", err=True)
     count = imported.instances
     found = f"{count} instance{'' if count == 1 else 's'}"
-    typer.echo(f"hatchway: {found}. Look at the networks, then apply it", err=True)
+    say(f"hatchway: {found}. Look at the networks, then apply it", err=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.printable import say
 from hatchway.errors import BadUsage, CommandFailed
 
 if TYPE_CHECKING:
@@ -101,15 +102,14 @@ def init(
             "secret_access_key": root_key.secret,
             "ca_certificate": str(directory.ca_certificate),
         }
-        typer.echo(json_format.dumps(answer))
+        say(json_format.dumps(answer))
         return
-    typer.echo(
-        f"Account {account} in {region} is in {directory.path}\n"
-        f"CA certificate: {directory.ca_certificate}\n"
-        "Root access key, shown this once:\n"
-        f"  aws_access_key_id = {root_key.key.id}\n"
-        f"  aws_secret_access_key = {root_key.secret}\n"
-        f"Next: hatchway serve --data-dir {directory.path}"
+    say(
+        f"Account {account} in {region} is in {directory.path}",
+        f"CA certificate: {directory.ca_certificate}",
+        "Root access key, shown this once:",
+        f"  aws_access_key_id = {root_key.key.id}",
+        f"  aws_secret_access_key = {root_key.secret}\nNext: hatchway serve --data-dir {directory.path}",
     )
 
 
@@ -139,7 +139,7 @@ def _init_unattended(
     there = {"region": account.region, "gateway DNS name": account.gateway_dns_name}
     for what, value in there.items():
         if (other := wanted[what]) is not None and other.lower() != value:
-            typer.echo(
+            say(
                 f"hatchway: warning: account {account.id} is there already, and its {what} stays {value}, not"
                 f" {other}",
                 err=True,
@@ -148,11 +148,11 @@ def _init_unattended(
         import json as json_format
 
         answer = {"account": account.id, "region": account.region, "created": found is None}
-        typer.echo(json_format.dumps(answer))
+        say(json_format.dumps(answer))
     elif found is None:
-        typer.echo(
+        say(
             f"Account {account.id} in {account.region} is made. Its root user's first access key:"
             " hatchway access-key create --root"
         )
     else:
-        typer.echo(f"Account {account.id} in {account.region} is there already")
+        say(f"Account {account.id} in {account.region} is there already")

@@ -9,6 +9,7 @@ import typer
 from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import Json
+from hatchway.cli.printable import give, say
 from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -216,12 +217,18 @@ def create_token(
         MaxUses=uses,
         LifetimeSeconds=None if lifetime is None else _seconds(lifetime),
     )
+    from hatchway.client.profile import api_errors
+    from hatchway.domain.enrollment_token import ENROLLMENT_TOKEN
+
+    with client_errors(), api_errors("CreateEnrollmentToken"):
+        # It is printed, and becomes a word of a script that root runs.
+        ENROLLMENT_TOKEN.read(told["Token"])
     if script:
-        typer.echo(_enrollment_script(caller, told["Token"], api_url, ca_certificate), nl=False)
+        give(_enrollment_script(caller, told["Token"], api_url, ca_certificate))
     elif json:
         _print_json({"token": told["Token"], **_token_document(told["EnrollmentToken"])})
     else:
-        typer.echo(told["Token"])
+        say(told["Token"])
 
 
 def _enrollment_script(
@@ -275,7 +282,7 @@ def list_tokens(*, json: Json = False, caller: CallerArguments) -> None:
         for each in tokens
     ]
     for line in table([columns, *rows]):
-        typer.echo(line)
+        say(line)
 
 
 @with_option_groups
@@ -295,7 +302,7 @@ def delete_token(
       hatchway host token delete et-0123456789abcdef0
     """
     _call(caller, "DeleteEnrollmentToken", EnrollmentTokenId=token)
-    typer.echo(f"Ended {token}")
+    say(f"Ended {token}")
 
 
 def _call(caller: CallerArguments, operation: str, **parameters: Any) -> Mapping[str, Any]:
@@ -333,7 +340,6 @@ def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _tell_instance(instance: Mapping[str, Any], done: str, *, json: bool) -> None:
-    from hatchway.cli.printable import printable
 
     addresses = [each for each in (instance.get("PrivateIpAddress"), instance.get("Ipv6Address")) if each]
     if json:
@@ -351,9 +357,7 @@ def _tell_instance(instance: Mapping[str, Any], done: str, *, json: bool) -> Non
             }
         )
     else:
-        typer.echo(
-            printable(f"{done} {instance['Name']} ({instance['InstanceId']}) at {' and '.join(addresses)}")
-        )
+        say(f"{done} {instance['Name']} ({instance['InstanceId']}) at {' and '.join(addresses)}")
 
 
 def _token_document(token: Mapping[str, Any]) -> dict[str, Any]:
@@ -373,4 +377,4 @@ def _token_document(token: Mapping[str, Any]) -> dict[str, Any]:
 def _print_json(document: Mapping[str, Any]) -> None:
     import json as json_format
 
-    typer.echo(json_format.dumps(document))
+    say(json_format.dumps(document))

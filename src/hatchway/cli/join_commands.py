@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from hatchway.cli.options import DataDir, Json, data_directory
+from hatchway.cli.printable import say
 from hatchway.errors import BadUsage, CommandFailed
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def join(
         )
     except (KeyboardInterrupt, SystemExit):
         if os.path.lexists(directory.unfinished_join):
-            typer.echo(f"hatchway: interrupted, nothing is in place: {joining.GO_ON}", err=True)
+            say(f"hatchway: interrupted, nothing is in place: {joining.GO_ON}", err=True)
         raise
     joined = result.machine
     problem = _store_problem(result.store_url)
@@ -117,24 +118,24 @@ def join(
             "endpoints": joined.endpoints,
             "store_problem": problem,
         }
-        typer.echo(json_format.dumps(answer))
+        say(json_format.dumps(answer))
         return
-    typer.echo(f"{directory.path} is that of {joined.machine_id}, a {_called(joined.role)}")
+    say(f"{directory.path} is that of {joined.machine_id}, a {_called(joined.role)}")
     _tell_names(result)
     if joined.vpcs:
-        typer.echo(f"VPCs: {', '.join(joined.vpcs)}")
+        say(f"VPCs: {', '.join(joined.vpcs)}")
     if joined.endpoints:
-        typer.echo(f"Endpoints: {', '.join(joined.endpoints)}")
+        say(f"Endpoints: {', '.join(joined.endpoints)}")
     if problem is not None:
-        typer.echo(f"hatchway: warning: the store cannot be used from here: {problem}", err=True)
+        say(f"hatchway: warning: the store cannot be used from here: {problem}", err=True)
     if not result.finished:
-        typer.echo(
+        say(
             "hatchway: warning: the API could not be told that all is in place: start the server within a"
             " day, or this machine is taken out again",
             err=True,
         )
     restart = ", started anew if it runs" if again else ""
-    typer.echo(f"Next: hatchway {joined.role.value} --data-dir {directory.path}{restart}")
+    say(f"Next: hatchway {joined.role.value} --data-dir {directory.path}{restart}")
 
 
 def _former(directory: "DataDirectory", *, again: bool) -> "Joined | None":
@@ -174,11 +175,11 @@ def _gone_on(directory: "DataDirectory", joined: "Joined", token: str) -> "JoinR
 
 def _tell_names(result: "JoinResult") -> None:
     if result.certified:
-        typer.echo(f"Certificate: for {_some(result.names)}")
+        say(f"Certificate: for {_some(result.names)}")
     elif result.names:
-        typer.echo("Certificate: to come from the control plane that has the CA's key; the server fetches it")
+        say("Certificate: to come from the control plane that has the CA's key; the server fetches it")
     if result.beyond:
-        typer.echo(
+        say(
             f"Not for {_some(result.beyond)}: the private CA may not issue for that. Have the next one do"
             " so (hatchway ca rotate --step add --name), or call this machine otherwise"
         )
@@ -186,7 +187,7 @@ def _tell_names(result: "JoinResult") -> None:
         from hatchway.domain.counting import counted
         from hatchway.pki.alternative_names import TOO_MANY_NAMES
 
-        typer.echo(f"Not for {counted(result.left_out, 'name')} more: {TOO_MANY_NAMES}")
+        say(f"Not for {counted(result.left_out, 'name')} more: {TOO_MANY_NAMES}")
 
 
 def _some(names: "Sequence[str]") -> str:

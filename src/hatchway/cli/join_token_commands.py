@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.printable import say
 from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -104,17 +105,17 @@ def create(
             "expires_at": made.kept.expires_at.isoformat(timespec="seconds"),
             "api_url": made.api_url,
         }
-        typer.echo(json_format.dumps(answer))
+        say(json_format.dumps(answer))
         return
     many = "once" if uses == 1 else f"{uses} times"
-    typer.echo(f"Join token {made.kept.id}, good {many} until {made.kept.expires_at:%Y-%m-%d %H:%M:%S} UTC:")
-    typer.echo(f"  {made.token}")
+    say(f"Join token {made.kept.id}, good {many} until {made.kept.expires_at:%Y-%m-%d %H:%M:%S} UTC:")
+    say(f"  {made.token}")
     if not made.pinned:
-        typer.echo("It names no CA: the machine has to trust the API's certificate by its system")
+        say("It names no CA: the machine has to trust the API's certificate by its system")
     url = made.api_url or "https://NAME:PORT"
-    typer.echo(f"On the new machine: hatchway join --api-url {url} --data-dir /var/lib/hatchway -")
+    say(f"On the new machine: hatchway join --api-url {url} --data-dir /var/lib/hatchway -")
     if made.api_url is None:
-        typer.echo(
+        say(
             "NAME and PORT are those by which the new machine reaches"
             f" an API of this installation: {made.unknown}"
         )
@@ -147,7 +148,7 @@ def list_tokens(*, json: Json = False, data_dir: DataDir = None, store_url: Stor
             }
             for each in found
         ]
-        typer.echo(json_format.dumps({"join_tokens": tokens}))
+        say(json_format.dumps({"join_tokens": tokens}))
         return
     rows = [
         (
@@ -160,7 +161,7 @@ def list_tokens(*, json: Json = False, data_dir: DataDir = None, store_url: Stor
         for each in found
     ]
     for line in table([("JOIN TOKEN", "ROLE", "USED", "EXPIRES", "MADE BY"), *rows]):
-        typer.echo(line)
+        say(line)
 
 
 def delete(
@@ -180,7 +181,7 @@ def delete(
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         joining.delete_join_token(installation, token_id)
-    typer.echo(f"{token_id} is good no more")
+    say(f"{token_id} is good no more")
 
 
 def _role(text: str) -> "Role":

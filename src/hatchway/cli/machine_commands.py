@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.printable import say
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +47,7 @@ def list_machines(*, json: Json = False, data_dir: DataDir = None, store_url: St
             }
             for each in found
         ]
-        typer.echo(json_format.dumps({"machines": machines}))
+        say(json_format.dumps({"machines": machines}))
         return
     rows = [
         (
@@ -60,10 +61,10 @@ def list_machines(*, json: Json = False, data_dir: DataDir = None, store_url: St
         for each in found
     ]
     for line in table([("MACHINE", "NAME", "ROLE", "LAST SEEN", "FROM", "CERTIFICATE UNTIL"), *rows]):
-        typer.echo(line)
+        say(line)
     for each in found:
         if not each.finished:
-            typer.echo(
+            say(
                 f"{each.id} began to join at {each.joined_at:%F %T} and has not come back: give 'hatchway"
                 " join' there again with the same token, or start its server. A day later it is taken out"
             )
@@ -90,16 +91,12 @@ def remove(
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         removed = joining.remove_machine(installation, machine)
-    typer.echo(f"{removed.id} ({removed.name}) gets nothing any more")
+    say(f"{removed.id} ({removed.name}) gets nothing any more")
     is_gateway = removed.role is Role.GATEWAY
     keys = "gateway key" if is_gateway else "master key and gateway key"
     if is_gateway:
-        typer.echo(
-            "It opens no tunnel any more, and ends those that it has, within five seconds: stop its server"
-        )
-    typer.echo(
-        f"It may still have the {keys}, and its certificate until that ends: rotate them if it was stolen"
-    )
+        say("It opens no tunnel any more, and ends those that it has, within five seconds: stop its server")
+    say(f"It may still have the {keys}, and its certificate until that ends: rotate them if it was stolen")
 
 
 def promote(
@@ -136,9 +133,9 @@ def promote(
         import json as json_format
 
         authorities = None if made is None else made.fingerprints
-        typer.echo(json_format.dumps({"machine_id": promoted.machine_id, "authorities": authorities}))
+        say(json_format.dumps({"machine_id": promoted.machine_id, "authorities": authorities}))
         return
-    typer.echo(f"{directory.path} is that of the first machine: start its server anew")
+    say(f"{directory.path} is that of the first machine: start its server anew")
     if made is not None:
-        typer.echo(f"The CA's key is not here. The next CA: {made.fingerprints[-1]}")
-        typer.echo("Have every client and host take over ca.pem, then: hatchway ca rotate --step use")
+        say(f"The CA's key is not here. The next CA: {made.fingerprints[-1]}")
+        say("Have every client and host take over ca.pem, then: hatchway ca rotate --step use")

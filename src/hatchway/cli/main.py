@@ -38,6 +38,7 @@ from hatchway.cli import (
 from hatchway.cli.completion import UNINSTALL, completion_of_shell
 from hatchway.cli.ending import end_in_order, ended, escape_what_cannot_be_shown, fail
 from hatchway.cli.help_texts import plain_command, plain_problem
+from hatchway.cli.printable import give, say
 
 app = typer.Typer(
     name="hatchway",
@@ -85,9 +86,9 @@ def hatchway(
         from hatchway.commit import built_from
 
         commit = built_from()
-        typer.echo(f"hatchway {__version__}" + (f" (commit {commit})" if commit else ""))
+        say(f"hatchway {__version__}" + (f" (commit {commit})" if commit else ""))
     elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        give(f"{context.get_help()}\n")
 
 
 def main() -> None:

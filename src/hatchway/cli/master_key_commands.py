@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.printable import say
 from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def rotate(
         import json as json_format
 
         answer = {"master_keys": rotated.key_ids, "resealed": rotated.resealed, "unopened": rotated.unopened}
-        typer.echo(json_format.dumps(answer))
+        say(json_format.dumps(answer))
     else:
         _tell(rotated)
 
@@ -97,10 +98,10 @@ def rotate_gateway_key(
     if json:
         import json as json_format
 
-        typer.echo(json_format.dumps({"gateway_keys": key_ids}))
+        say(json_format.dumps({"gateway_keys": key_ids}))
         return
     seals, *other = key_ids
-    typer.echo(f"Gateway key {seals} seals signing keys" + (f"; {other[0]} opens them too" if other else ""))
+    say(f"Gateway key {seals} seals signing keys" + (f"; {other[0]} opens them too" if other else ""))
 
 
 def mend_check(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
@@ -119,7 +120,7 @@ def mend_check(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
     with open_installation(data_directory(data_dir), store_url, checked=False) as installation:
         mended = key_check.mend_check(installation)
     opened = f"the master key opens {mended.opened} of {mended.number} secrets"
-    typer.echo(f"The check is put anew: {opened}" if mended.changed else f"The check is sound: {opened}")
+    say(f"The check is put anew: {opened}" if mended.changed else f"The check is sound: {opened}")
 
 
 def _step(text: str) -> "Step":
@@ -134,6 +135,6 @@ def _step(text: str) -> "Step":
 def _tell(rotated: "Rotated") -> None:
     seals, *other = rotated.key_ids
     also = f"; {other[0]} opens them too" if other else ""
-    typer.echo(f"Master key {seals} seals the store's secrets{also}. Sealed anew: {rotated.resealed}")
+    say(f"Master key {seals} seals the store's secrets{also}. Sealed anew: {rotated.resealed}")
     if rotated.unopened:
-        typer.echo(f"Neither key opens {rotated.unopened} of them, which had been altered: left as they are")
+        say(f"Neither key opens {rotated.unopened} of them, which had been altered: left as they are")

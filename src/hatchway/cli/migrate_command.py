@@ -7,6 +7,7 @@ import typer
 
 from hatchway.cli.ending import errors_are_no_answers
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.printable import say
 from hatchway.settings import DataDirectory
 
 
@@ -48,11 +49,11 @@ def migrate(
             if json:
                 import json as json_format
 
-                typer.echo(json_format.dumps({"schema": schema, "pending": steps}))
+                say(json_format.dumps({"schema": schema, "pending": steps}))
             elif steps:
-                typer.echo(f"The store's schema is {schema}; to be done: {', '.join(steps)}")
+                say(f"The store's schema is {schema}; to be done: {', '.join(steps)}")
             else:
-                typer.echo(f"The store's schema is {schema}; nothing is to be done")
+                say(f"The store's schema is {schema}; nothing is to be done")
             raise typer.Exit(1 if steps else 0)
 
     # What is told of a step that waits is no part of the answer.
@@ -60,7 +61,7 @@ def migrate(
 
     def said(schema: str, seconds: float) -> None:
         if not json:
-            typer.echo(f"{schema} in {seconds:.1f} s")
+            say(f"{schema} in {seconds:.1f} s")
 
     done = migrate(_url_of_store(directory, store_url), said)
     if json:
@@ -72,10 +73,10 @@ def migrate(
             "steps": done.steps,
             "oldest_program": done.oldest,
         }
-        typer.echo(json_format.dumps({**answer, "steps": done.steps}))
+        say(json_format.dumps({**answer, "steps": done.steps}))
         return
     suits = "" if done.oldest is None else f", which suits programs of schema {done.oldest} and later"
-    typer.echo(f"The store's schema is {done.after}{suits}")
+    say(f"The store's schema is {done.after}{suits}")
 
 
 def _url_of_store(directory: DataDirectory, store_url: str | None) -> str:

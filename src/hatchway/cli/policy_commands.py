@@ -16,6 +16,7 @@ from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.ending import errors_are_no_answers
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.printable import say
 from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -126,13 +127,13 @@ def simulate(
     suppose = partial(supposed_keys, account=account, region=region, now=datetime.now(UTC))
     answers = ask(policies, action, resource or ("*",), keys, suppose)
     for note in unknown_actions(action):
-        typer.echo(f"hatchway: {note}", err=True)
+        say(f"hatchway: {note}", err=True)
     outcome = overall(answer.decision for answer in answers)
     if json:
         import json as json_format
 
         content = {"outcome": str(outcome), "decisions": [answer.to_json() for answer in answers]}
-        typer.echo(json_format.dumps(content))
+        say(json_format.dumps(content))
     else:
         from hatchway.cli.policy_tree import decision_tree, names_by_layer, show
 
@@ -198,7 +199,7 @@ def explain(
     if json:
         import json as json_format
 
-        typer.echo(json_format.dumps(explained.to_json()))
+        say(json_format.dumps(explained.to_json()))
     else:
         from rich.text import Text
 
@@ -270,14 +271,13 @@ def lint(
       hatchway lint policies/*.json
       hatchway lint --format sarif connect.json > findings.sarif
     """
-    from hatchway.cli.printable import printable
     from hatchway.iam import PolicyKind
     from hatchway.policies.lint import RENDERERS, lint_files, worth_failing
 
     linted = lint_files(files, PolicyKind.TRUST if trust else PolicyKind.IDENTITY)
     # Split at line feeds alone: within a JSON text other line ends may stand as they are.
     for line in RENDERERS[form](linted).split("\n")[:-1]:
-        typer.echo(printable(line))
+        say(line)
     raise typer.Exit(1 if worth_failing(linted) else 0)
 
 

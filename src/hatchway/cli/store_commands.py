@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.printable import say
 
 
 def register(app: typer.Typer) -> None:
@@ -46,20 +47,21 @@ def copy(
         tables = {name: {"rows": each.rows, "digest": str(each)} for name, each in copied.tables.items()}
         answer = {"account": copied.account, "from": copied.source, "to": copied.target, "tables": tables}
         more = {"went_on": copied.went_on, "finished_at": copied.finished_at}
-        typer.echo(json_format.dumps({**answer, **more}))
+        say(json_format.dumps({**answer, **more}))
         return
     if copied.finished_at is not None:
-        typer.echo(f"Copied already, at {copied.finished_at} UTC: both were compared again")
+        say(f"Copied already, at {copied.finished_at} UTC: both were compared again")
     if copied.went_on:
-        typer.echo("Went on with what an attempt before had copied")
+        say("Went on with what an attempt before had copied")
     for name, each in copied.tables.items():
         if each.rows:
             rows = "row" if each.rows == 1 else "rows"
-            typer.echo(f"  {name:<24} {each.rows:>12,} {rows:<4}  {each}")
-    typer.echo(
+            say(f"  {name:<24} {each.rows:>12,} {rows:<4}  {each}")
+    say(
         f"Account {copied.account} is in {copied.target}, in every table as many rows as in {copied.source},"
-        " with the same digest\nNext: start the servers with --store-url, or HATCHWAY_STORE_URL, of the copy,"
-        " and see that the former store is not served again"
+        " with the same digest",
+        "Next: start the servers with --store-url, or HATCHWAY_STORE_URL, of the copy,"
+        " and see that the former store is not served again",
     )
 
 
@@ -119,25 +121,25 @@ def retention(
             "unexported_too": kept.unexported_too,
             "older": kept.older,
         }
-        typer.echo(json_format.dumps({**answer, "not_exported": kept.waiting, "deleted_before": gone}))
+        say(json_format.dumps({**answer, "not_exported": kept.waiting, "deleted_before": gone}))
         return
-    typer.echo(
+    say(
         "Events are kept for ever"
         if kept.days is None
         else f"Events are kept for {counted(kept.days, 'day')}"
     )
     if kept.until is not None:
         before = "for ever" if kept.now_days is None else f"for {counted(kept.now_days, 'day')}"
-        typer.echo(
+        say(
             f"Until {kept.until:%Y-%m-%d %H:%M:%S} UTC what was to be kept before stays, {before}: to take it"
             " back, give the former; not to wait, --at-once"
         )
     if kept.older:
-        typer.echo(f"Older ones, which go: {kept.older - (0 if kept.unexported_too else kept.waiting):,}")
+        say(f"Older ones, which go: {kept.older - (0 if kept.unexported_too else kept.waiting):,}")
     if kept.waiting and not kept.unexported_too:
-        typer.echo(
+        say(
             f"Older ones that stay, as they are in no audit.jsonl yet: {kept.waiting:,} (where servers run"
             " with --audit-file off, give --unexported-too)"
         )
     if gone is not None:
-        typer.echo(f"Deleted so far: what was before {gone} UTC")
+        say(f"Deleted so far: what was before {gone} UTC")

@@ -7,7 +7,7 @@ import typer
 from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import Json
-from hatchway.cli.printable import printable
+from hatchway.cli.printable import say
 from hatchway.cli.table import table
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def list_(
     if json:
         import json as json_format
 
-        typer.echo(json_format.dumps({"tunnels": [_document(tunnel) for tunnel in tunnels]}))
+        say(json_format.dumps({"tunnels": [_document(tunnel) for tunnel in tunnels]}))
     else:
         for line in table([_COLUMNS, *map(_row, tunnels)]):
-            typer.echo(line)
+            say(line)
 
 
 @with_option_groups
@@ -85,7 +85,7 @@ def terminate(
     told = (
         f"{ended.tunnel_id} of {ended.principal_arn} to {ended.private_ip_address} port {ended.remote_port}"
     )
-    typer.echo(f"{printable(told)} is being ended")
+    say(f"{told} is being ended")
 
 
 def _row(tunnel: "OpenTunnel") -> tuple[str, ...]:
