@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-import uvloop
 from tests.client.stubs import StubGateway, tunnel_plan
 
 from hatchway.client import stream_relay
@@ -35,11 +34,6 @@ def by_event_loop(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> None:
     run_by(by_event_loop, open_tunnel(plan, trusted, local))
 
 
-def by_python_s_event_loop(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> None:
-    """As they are where there is no other."""
-    run_by(by_python_s_event_loop, open_tunnel(plan, trusted, local))
-
-
 def run_by(carrier: Carrier, main: Coroutine[Any, Any, None]) -> None:
     """In the event loop of one that has one."""
     with asyncio.Runner(loop_factory=LOOPS[carrier]) as runner:
@@ -48,14 +42,12 @@ def run_by(carrier: Carrier, main: Coroutine[Any, Any, None]) -> None:
 
 LOOPS: dict[Carrier, Callable[[], asyncio.AbstractEventLoop] | None] = {
     by_core: new_event_loop,
-    by_event_loop: uvloop.new_event_loop,
-    by_python_s_event_loop: None,
+    by_event_loop: None,
 }
 
 CARRIERS: dict[str, Carrier] = {
     "core": by_core,
     "event_loop": by_event_loop,
-    "python_s_event_loop": by_python_s_event_loop,
     "alone": stream_relay.carry,
 }
 chosen: list[Carrier] = [stream_relay.carry]

@@ -1,7 +1,6 @@
 """The event loop of local ports."""
 
 import asyncio
-import sys
 
 import pytest
 from tests.transport.compiled import needs_core
@@ -22,19 +21,10 @@ def test_it_is_the_core_s_where_that_was_built(monkeypatch: pytest.MonkeyPatch) 
     assert event_loop.run(kind()) == "core"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="uvloop is asked for on Linux alone")
 @pytest.mark.parametrize("is_off", [True, False])
-def test_without_the_core_it_is_uvloop_s_where_that_is_installed(
-    monkeypatch: pytest.MonkeyPatch, is_off: bool
-) -> None:
+def test_without_the_core_it_is_python_s_own(monkeypatch: pytest.MonkeyPatch, is_off: bool) -> None:
     if is_off:
         monkeypatch.setenv(COMPILED_CORE, "off")
     else:
         monkeypatch.setattr(loading, "CORE", None)
-    assert event_loop.run(kind()) == "uvloop"
-
-
-def test_it_is_python_s_own_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "CORE", None)
-    monkeypatch.setitem(sys.modules, "uvloop", None)
     assert event_loop.run(kind()) == "asyncio"

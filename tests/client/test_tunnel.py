@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -387,6 +388,63 @@ def test_a_connection_that_ends_without_a_close_is_an_error(gateway: StubGateway
     with pytest.raises(TunnelClosed) as caught:
         carry_bytes(gateway, b"")
     assert caught.value.code == 1006
+
+
+def reset(sock: socket.socket) -> None:
+    """The end of a connection that loses whatever is under way."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+@pytest.mark.parametrize("behind", [1, 20, 120])
+def test_a_reset_right_behind_a_part_of_the_answer_is_noticed_at_once(
+    certificates: Certificates, behind: int
+) -> None:
+    attempts = 3
+
+    def serve() -> None:
+        for _ in range(attempts):
+            sock, _ = listening.accept()
+            below = sock.dup()
+            with certificates.server_context().wrap_socket(sock, server_side=True) as secure:
+                asked = b""
+                while b"\r\n\r\n" not in asked:
+                    asked += secure.recv(1 << 16)
+                secure.sendall((b"HTTP/1.1 101 Switching Protocols\r\n" + b"A: " + b"b" * 200)[:behind])
+                os.close(secure.detach())
+                reset(below)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        stub = StubGateway(listening.getsockname()[1], str(certificates.ca), WSListener)
+        for _ in range(attempts):
+            with (
+                local_end() as (local, _),
+                pytest.raises(GatewayUnreachable, match=r" ended before | reset "),
+            ):
+                carry(stub, local)
+        thread.join(30)
+
+
+def test_a_program_that_resets_its_connection_right_behind_data_ends_the_tunnel(
+    gateway: StubGateway,
+) -> None:
+    for size in (1, 100_000):
+        listens = Listens()
+        gateway.answer = lambda: listens  # noqa: B023
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            theirs = socket.create_connection(listening.getsockname())
+            ours, _ = listening.accept()
+        carrying = threading.Thread(target=carry, args=(gateway, connection(ours)), daemon=True)
+        carrying.start()
+        theirs.sendall(b".")
+        assert listens.heard.wait(30)
+        theirs.sendall(bytes(size))
+        reset(theirs)
+        assert listens.closed.wait(30)
+        carrying.join(30)
+        ours.close()
 
 
 def test_text_from_the_gateway_ends_the_tunnel(gateway: StubGateway) -> None:

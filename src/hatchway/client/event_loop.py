@@ -1,6 +1,10 @@
-"""The event loop of local ports: the compiled core's where that was built, which carries data by itself;
-uvloop's where it is installed, which takes less for each time that there is something to read; else
-Python's own."""
+"""The event loop of local ports: the compiled core's where that was built, which carries data by itself; else
+Python's own.
+
+Not uvloop's, which takes less: libuv polls a descriptor no more once it has an error, and uvloop has a reader
+called once for it. Where a reset comes right behind data that call reads the data, and the reset is never
+told of (libuv issue 3796): a tunnel whose gateway or local end was gone stayed for ever.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +32,10 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """What makes it; None has Python make its own."""
-    if uses_core():
-        from hatchway.transport.core.event_loop import new_event_loop as new_core_loop
-
-        return new_core_loop
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
+    if not uses_core():
         return None
+    from hatchway.transport.core.event_loop import new_event_loop
+
     return new_event_loop
 
 
