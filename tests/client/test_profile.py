@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import BinaryIO, NoReturn
 
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ReadTimeoutError
 
+from hatchway.client import botocore_session
 from hatchway.client.botocore_session import ask_at_terminal
 from hatchway.client.errors import ApiError, NotConfigured
+from hatchway.client.http_connection import TIMEOUT
 from hatchway.client.patience import Patience
 from hatchway.client.profile import Profile, ProfileOptions, api_errors
 
@@ -75,7 +75,9 @@ def test_one_that_says_nothing_is_asked_for_a_role_once(
 ) -> None:
     monkeypatch.setattr("hatchway.client.botocore_session.TIMEOUT", 0.1)
     nobody.listen()
-    with pytest.raises(ApiError, match=r"AssumeRole: Read timeout on endpoint URL: .*: see that Hatchway"):
+    with pytest.raises(
+        ApiError, match=r"AssumeRole: Read timeout on endpoint URL: .*: it took the connection"
+    ):
         Profile(ProfileOptions(profile="role")).credentials()
     nobody.accept()[0].close()
     with pytest.raises(BlockingIOError):
@@ -232,14 +234,23 @@ def test_a_file_that_cannot_be_read_is_named_with_what_is_missing(
         profile.credentials()
 
 
+def test_whoever_waits_long_for_an_answer_waits_no_longer_for_a_connection(aws_environment: Path) -> None:
+    profile = Profile(ProfileOptions(region="us-east-1", endpoint_url="https://api.example"))
+    config = profile.api("hatchway", timeout=900).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (TIMEOUT, 900)
+    config = profile.api("hatchway", timeout=1).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (1, 1)
+
+
 def test_an_api_that_says_nothing_is_given_up_and_not_asked_again(
     nobody: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(Config.OPTION_DEFAULTS, "read_timeout", 0.1)
+    monkeypatch.setattr(botocore_session, "ANSWER_TIMEOUT", 0.1)
     nobody.listen()
     url = f"https://127.0.0.1:{nobody.getsockname()[1]}"
     client = Profile(ProfileOptions(region="us-east-1", endpoint_url=url)).api("hatchway")
-    with pytest.raises(ReadTimeoutError):
+    said = "Read timeout on endpoint URL: .*: it took the connection and said nothing in time: see"
+    with pytest.raises(ApiError, match=said), api_errors("ListTunnels"):
         client.list_tunnels()
     nobody.accept()[0].close()
     with pytest.raises(BlockingIOError):

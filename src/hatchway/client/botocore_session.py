@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
     from hatchway.client.profile import Profile
 
+ANSWER_TIMEOUT: Final = 20.0
+"""Seconds for each wait for an answer's bytes, where botocore waits for 60. The API's own longest wait is the
+15 for the store's lock (`store.store`), and then it says what kept it. The AWS CLI has an option for this,
+`--cli-read-timeout`; no variable and no key of the shared files is about it."""
+
 _OWN_MODELS = files("hatchway") / "protocol" / "models"
 
 
@@ -59,7 +64,8 @@ class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has n
         # botocore has no other way to say what time it is.
         botocore.auth.get_current_datetime = _signing_time
         # One place says what to go through: told of no proxies, botocore does not look for any itself.
-        config = Config(proxies={}, connect_timeout=TIMEOUT).merge(options.get("config") or Config())
+        patience = {"connect_timeout": TIMEOUT, "read_timeout": ANSWER_TIMEOUT}
+        config = Config(proxies={}, **patience).merge(options.get("config") or Config())
         if service_name == "sts":
             # Asked on the way to a host, where nothing waits for longer.
             config = Config(read_timeout=TIMEOUT).merge(config)
@@ -141,11 +147,11 @@ def ask_at_terminal(prompt: str) -> str:
 def make_client(
     session: Session, service: str, *, region: str, url: str, ca_bundle: str | None, timeout: float | None
 ) -> Any:
-    """A service's client. `timeout`: seconds for a connection and for an answer, tried once."""
+    """A service's client. `timeout`: seconds for an answer, once; the usual at most for a connection."""
     config = None
     if timeout is not None:
         once = {"total_max_attempts": 1}
-        config = Config(connect_timeout=timeout, read_timeout=timeout, retries=once)
+        config = Config(connect_timeout=min(timeout, TIMEOUT), read_timeout=timeout, retries=once)
     return session.create_client(
         service,
         region_name=region,
@@ -279,7 +285,12 @@ _HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
     (failures.EndpointConnectionError, "resolve", ": this name is not known here"),
     (failures.EndpointConnectionError, "", ": see that Hatchway runs, and its API listens there"),
     (failures.ConnectTimeoutError, "", ": see that Hatchway's API listens there, and what is between"),
-    (failures.ReadTimeoutError, "", ": see that Hatchway's API listens there, and what is between"),
+    (
+        failures.ReadTimeoutError,
+        "",
+        ": it took the connection and said nothing in time: see that Hatchway's API listens there and is not"
+        " overloaded, and what is between",
+    ),
     (failures.ConnectionClosedError, '"http:', ": the API speaks https"),
     (failures.HTTPClientError, "Failed to parse", ": check HTTPS_PROXY and NO_PROXY"),
 )
