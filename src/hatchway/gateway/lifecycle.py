@@ -142,7 +142,7 @@ class Gateway:
 
         It never raises for what a client does.
         """
-        trace = None if self._tracing is None else self._tracing.connected(source_port)
+        trace = None if self._tracing is None else self._tracing.requested(source_port, client.age)
         tunnel = await self._begin(client, source_ip, source_port, trace)
         return None if tunnel is None else Rest(tunnel.relay.ended, self._end, tunnel, trace)
 
@@ -151,13 +151,9 @@ class Gateway:
     ) -> _Tunnel | None:
         """The client's tunnel, upgraded, recorded and connected, or about to end; None if it gets none."""
         request_id = self._new_request_id()
-        began = asyncio.get_running_loop().time()
         try:
-            await client.request
             head = client.take_head()
-            if trace is not None:
-                trace.requested()
-            self._metrics.handshake_seconds.observe(asyncio.get_running_loop().time() - began)
+            self._metrics.handshake_seconds.observe(client.age)
             if head.path != PATH:
                 raise RequestRefused(NO_SUCH_PATH)
             key = websocket_key(head)

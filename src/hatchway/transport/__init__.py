@@ -77,12 +77,9 @@ A server that sends back each binary message of one frame, complete except for i
 
     async def serve(client, address, port):
         try:
-            await client.request
             answer = render_upgrade(websocket_key(client.take_head()))
         except BadHandshake as bad:
             client.hang_up(render_answer(bad.status, str(bad).encode()))
-        except ConnectionError:
-            pass
         else:
             sources.authenticated(address)
             echo = Echo(client)

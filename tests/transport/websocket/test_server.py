@@ -55,9 +55,7 @@ def test_a_client_that_sends_no_request_in_time_is_dropped() -> None:
 
 
 def test_a_client_that_cannot_be_served_is_dropped_and_the_loop_is_told() -> None:
-    def fail(client: WebSocketConnection) -> None:
-        # Nobody waits for it any more.
-        client.request.add_done_callback(lambda request: request.exception())
+    def fail(_client: WebSocketConnection) -> None:
         raise RuntimeError("not today")
 
     async def test() -> None:
@@ -95,7 +93,7 @@ async def one_left_until(
     """A server that serves its clients at once and leaves `do` to be done, and one client of it."""
 
     async def serve(client: WebSocketConnection, _address: str, _port: int) -> Rest:
-        await client.request
+        assert MINE.get() == "none"
         MINE.set("its own")
         return Rest(after, do, client)
 

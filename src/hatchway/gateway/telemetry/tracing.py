@@ -37,9 +37,11 @@ class TunnelTracing:
         self._traces = traces
         self._worker_id = worker_id
 
-    def connected(self, client_port: int) -> TunnelTrace:
-        """A client has connected. Nothing is exported before its request has been decided on."""
-        return TunnelTrace(self._traces, {"client.port": client_port, "hatchway.gateway.id": self._worker_id})
+    def requested(self, client_port: int, seconds: float) -> TunnelTrace:
+        """The request has come of a client that connected so many seconds ago. Nothing is exported before it
+        has been decided on."""
+        known: Attributes = {"client.port": client_port, "hatchway.gateway.id": self._worker_id}
+        return TunnelTrace(self._traces, known, seconds)
 
 
 class TunnelTrace:
@@ -48,15 +50,13 @@ class TunnelTrace:
 
     __slots__ = ("_began", "_known", "_open", "_opening", "_since", "_traces")
 
-    def __init__(self, traces: Traces, known: Attributes) -> None:
+    def __init__(self, traces: Traces, known: Attributes, seconds: float) -> None:
         self._traces = traces
         self._known = known
-        self._began = self._since = traces.now()
+        self._since = traces.now()
+        self._began = self._since - int(seconds * 1e9)
         self._opening: Span | None = None
         self._open: SpanContext | None = None
-
-    def requested(self) -> None:
-        self._since = self._traces.now()
 
     def decided(self, head: Head, answer: Admitted | Refused) -> None:
         traces = self._traces

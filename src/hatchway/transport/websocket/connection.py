@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hatchway.transport.connection.allowance import FRAME
@@ -21,6 +22,7 @@ from hatchway.transport.websocket.handshake import (
 if TYPE_CHECKING:
     import asyncio
     import socket
+    from collections.abc import Callable
     from ssl import SSLContext
 
     from hatchway.transport.connection.readiness import Readiness
@@ -87,11 +89,13 @@ class Outlet(Protocol):
 class WebSocketConnection(TlsConnection):
     """One client.
 
-    `request` is done when the request has come, or failed: with `BadHandshake` to be answered, or with
-    `ConnectionError` when there is nobody to answer.
+    Attributes:
+        on_request: called once, when the request has come, be it one to be refused (`take_head`), or when it
+            will not come, as the client is gone.
     """
 
     __slots__ = (
+        "_began",
         "_close_timer",
         "_end",
         "_explanation",
@@ -101,7 +105,7 @@ class WebSocketConnection(TlsConnection):
         "_pongs",
         "_received",
         "_websocket",
-        "request",
+        "on_request",
     )
 
     def __init__(
@@ -115,10 +119,11 @@ class WebSocketConnection(TlsConnection):
         self._end: WebSocketHandler | None = None
         self._pongs: list[bytes] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
-        self._head: Head | None = None
+        self._head: Head | BadHandshake | None = None
+        self._began = monotonic()
         self._note = ""
         self._explanation = ""
-        self.request: asyncio.Future[None] = readiness.loop.create_future()
+        self.on_request: Callable[[], None] | None = None
 
     # Called by the connection, here and where the core is.
 
@@ -184,16 +189,15 @@ class WebSocketConnection(TlsConnection):
         super().on_lost()
         if self._close_timer is not None:
             self._close_timer.cancel()
-        if not self.request.done():
-            self.request.set_exception(ConnectionResetError("the client left"))
+        self._requested()
         # What handles it knows this connection: left to the garbage collector, both would live for hours.
         end, self._end, self._websocket = self._end, None, None
         if end is not None:
             end.client_lost()
 
     def _take_request(self, size: int) -> None:
-        if self.request.done():
-            # It has failed: after a request that has come whole, nothing is read before the answer.
+        if self.on_request is None:
+            # It is to be refused: after a request that has come whole, nothing is read before the answer.
             return
         self._received += _request[:size]
         end = self._received.find(HEAD_END, max(0, len(self._received) - size - len(HEAD_END)))
@@ -201,7 +205,8 @@ class WebSocketConnection(TlsConnection):
             return
         if not 0 <= end < MAX_HEAD:
             problem = f"The request and its headers exceed {MAX_HEAD} bytes."
-            self.request.set_exception(BadHandshake(problem, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+            self._head = BadHandshake(problem, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            self._requested()
             return
         # What the client sends before the answer waits in its socket, or at most in one portion of it.
         self.hold(Hold.CONNECTING)
@@ -210,9 +215,14 @@ class WebSocketConnection(TlsConnection):
         del self._received[: end + len(HEAD_END)]
         try:
             self._head = self._read_head(raw)
-            self.request.set_result(None)
         except BadHandshake as bad:
-            self.request.set_exception(bad)
+            self._head = bad
+        self._requested()
+
+    def _requested(self) -> None:
+        on_request, self.on_request = self.on_request, None
+        if on_request is not None:
+            on_request()
 
     def _read_head(self, raw: bytes) -> Head:
         """
@@ -223,10 +233,21 @@ class WebSocketConnection(TlsConnection):
 
     # Called by whoever serves the client.
 
+    @property
+    def age(self) -> float:
+        """Seconds since the connection was begun with."""
+        return monotonic() - self._began
+
     def take_head(self) -> Head:
         """The head of the request that has come. It can be taken once, so that it does not live as long as
-        the connection."""
+        the connection.
+
+        Raises:
+            BadHandshake: it is to be refused so.
+        """
         head, self._head = self._head, None
+        if isinstance(head, BadHandshake):
+            raise head
         assert head is not None
         return head
 

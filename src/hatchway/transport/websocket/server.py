@@ -52,7 +52,8 @@ class WebSocketServer:
         serve: Callable[[WebSocketConnection, str, int], Coroutine[None, None, Rest | None]],
         tls: Callable[[], SSLContext | Context],
     ) -> None:
-        """`serve` is run for each client, with its IP address and port, and then what it leaves, if anything.
+        """`serve` is run for each client whose request has come, with its IP address and port, and then what
+        it leaves, if anything.
 
         `tls` gives the context for the next one.
         """
@@ -61,12 +62,14 @@ class WebSocketServer:
         self._loop = asyncio.get_running_loop()
         self._readiness = Readiness(self._loop)
         self._parsers = Parsers()
+        # A client's request may come to be read in a call that another client's task asked for.
+        self._variables = copy_context()
         self._tasks: dict[asyncio.Task[Rest | None], WebSocketConnection] = {}
-        self._left = 0
+        self._without_task = 0
 
     def __len__(self) -> int:
         """How many are served, from the connection to the end of the answer or of the tunnel."""
-        return len(self._tasks) + self._left
+        return len(self._tasks) + self._without_task
 
     def begin(self, accepted: AcceptedConnection, settled: Callable[[], None]) -> None:
         """Serve a connection; `settled` is called when its request has come, or will not come."""
@@ -77,18 +80,27 @@ class WebSocketServer:
             else CoreConnection(self._readiness, accepted.sock, context, self._parsers)
         )
         deadline = self._loop.call_later(accepted.seconds, client.abort)
+        self._without_task += 1
 
-        def requested(_request: object) -> None:
+        def requested() -> None:
+            self._without_task -= 1
             settled()
             deadline.cancel()
+            if not client.is_gone:
+                address, port = accepted.peer
+                self._run(self._serve(client, str(address), port), client, self._variables.copy())
 
-        client.request.add_done_callback(requested)
-        self._run(self._serve(client, str(accepted.peer.address), accepted.peer.port), client)
+        client.on_request = requested
         client.begin()
         client.take(accepted.received)
 
-    def _run(self, serving: Coroutine[None, None, Rest | None], client: WebSocketConnection) -> None:
-        task = self._loop.create_task(serving)
+    def _run(
+        self,
+        serving: Coroutine[None, None, Rest | None],
+        client: WebSocketConnection,
+        variables: Variables | None = None,
+    ) -> None:
+        task = self._loop.create_task(serving, context=variables)
         self._tasks[task] = client
         task.add_done_callback(self._served)
 
@@ -102,7 +114,7 @@ class WebSocketServer:
             problem = {"message": "a client could not be served", "exception": task.exception()}
             self._loop.call_exception_handler(problem)
         elif (rest := task.result()) is not None:
-            self._left += 1
+            self._without_task += 1
             going_on = partial(self._go_on, client, rest.do, rest.given)
             rest.after.add_done_callback(going_on, context=rest.variables)
 
@@ -113,5 +125,5 @@ class WebSocketServer:
         given: tuple[object, ...],
         _after: asyncio.Future[None],
     ) -> None:
-        self._left -= 1
+        self._without_task -= 1
         self._run(do(*given), client)
