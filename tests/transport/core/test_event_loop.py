@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar
+from typing import cast
 
 import pytest
 from tests.transport.compiled import needs_core
@@ -250,3 +251,31 @@ def test_a_poller_waits_as_long_as_it_is_told() -> None:
     assert poller.poll(1) == []
     with pytest.raises(TypeError):
         poller.poll("soon")
+
+
+def test_a_call_is_made_in_the_context_that_is_given_for_it_and_nothing_else_is_taken() -> None:
+    async def test() -> None:
+        loop, seen, mine = asyncio.get_running_loop(), list[str](), ContextVar("mine", default="none")
+        other = Context()
+        other.run(mine.set, "other")
+        mine.set("present")
+        for context in (other, None):
+            loop.call_soon(lambda: seen.append(mine.get()), context=context)
+        mine.set("later")
+        await asyncio.sleep(0)
+        assert seen == ["other", "present"]
+        with pytest.raises(TypeError, match="takes a callback"):
+            loop.call_soon()  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="takes a callback"):
+            loop.call_soon(seen.append, "x", when=1.0)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="doesn't apply"):
+            CoreLoop.call_soon(cast("CoreLoop", object()), seen.append, "x")
+
+    run(test)
+
+
+def test_a_loop_that_is_closed_takes_no_calls() -> None:
+    loop = new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.call_soon(print)

@@ -161,7 +161,8 @@ class Target(Connection):
         """
         super().finish()
         self.release(Hold.BACKLOG)
-        self._linger(LINGER)
+        # Whether it has acknowledged everything can wait: most have ended by then.
+        self._linger_after(LINGER)
 
     def _linger(self, left: float) -> None:
         if self.is_gone:
@@ -169,5 +170,8 @@ class Target(Connection):
         if left <= 0:
             self._end.target_overdue()
             return
-        left = LINGER if self.unsent else left - _LINGER_CHECK
-        self._linger_timer = self.readiness.loop.call_later(_LINGER_CHECK, self._linger, left)
+        self._linger_after(LINGER if self.unsent else left - _LINGER_CHECK)
+
+    def _linger_after(self, left: float) -> None:
+        if not self.is_gone:
+            self._linger_timer = self.readiness.loop.call_later(_LINGER_CHECK, self._linger, left)

@@ -100,8 +100,12 @@ class Readiness:
         self._epoll_of(self._watchers[descriptor]).modify(descriptor, events)
 
     def forget(self, descriptor: int) -> None:
-        """Watch it no longer; to be called before it is closed."""
+        """Watch it no longer."""
         self._epoll_of(self._watchers.pop(descriptor)).unregister(descriptor)
+
+    def closes(self, descriptor: int) -> None:
+        """The same of one that is closed at once, which epolls forget by themselves (epoll(7))."""
+        del self._watchers[descriptor]
 
     def _epoll_of(self, watcher: Watcher) -> select.epoll | Poller:
         return self._untrusted if watcher.is_untrusted else self._epoll

@@ -367,7 +367,9 @@ class Connection(ABC):
     def _drop(self) -> None:
         if self.pair is not None:
             self.pair.part()
-        self._unwatch()
+        if self._watched:
+            self.readiness.closes(self._descriptor)
+            self._watched = 0
         self._descriptor = -1
         self._unsent = None
         self._socket.close()

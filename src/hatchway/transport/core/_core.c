@@ -126,7 +126,7 @@ static unsigned char IN[RECORD + HEADER + MOST + RECORD];
 static unsigned char OUT[GROWTH + FRAMES * FRAME];
 static size_t out_size;
 
-static PyObject *want_read, *ssl_error, *copy_context, *run_name, *cancelled_name;
+static PyObject *want_read, *ssl_error, *copy_context, *run_name, *cancelled_name, *closed_name, *ready_name, *append_name;
 static PyTypeObject *queue_type, *context_type, *session_type, *poller_type, *pair_type, *handle_type;
 static BIO_METHOD *bio_method;
 
@@ -186,6 +186,7 @@ static void dealloc(PyObject *self)
 
 static PyMethodDef functions[] = {
     {"handle", (PyCFunction)(void (*)(void))handle_new, METH_FASTCALL, NULL},
+    {"complete", complete, METH_O, NULL},
     {"client_context", client_context, METH_VARARGS, NULL},
     {"read_head", read_head, METH_O, NULL},
     {NULL, NULL, 0, NULL},
@@ -233,7 +234,11 @@ PyMODINIT_FUNC PyInit__core(void)
     Py_DECREF(contextvars);
     run_name = PyUnicode_InternFromString("run");
     cancelled_name = PyUnicode_InternFromString("_timer_handle_cancelled");
-    if (want_read == NULL || ssl_error == NULL || copy_context == NULL || run_name == NULL || cancelled_name == NULL)
+    closed_name = PyUnicode_InternFromString("_closed");
+    ready_name = PyUnicode_InternFromString("_ready");
+    append_name = PyUnicode_InternFromString("append");
+    if (want_read == NULL || ssl_error == NULL || copy_context == NULL || run_name == NULL || cancelled_name == NULL
+        || closed_name == NULL || ready_name == NULL || append_name == NULL)
         return NULL;
     bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "hatchway");
     if (bio_method == NULL || !BIO_meth_set_read(bio_method, openssl_reads)

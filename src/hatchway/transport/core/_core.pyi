@@ -78,6 +78,7 @@ def client_context(
 def read_head(
     raw: bytes, /
 ) -> tuple[str, str, tuple[tuple[str, str], ...], tuple[tuple[str, str], ...] | None] | None: ...
+def complete(loops: type, /) -> None: ...
 def handle(
     loop: object,
     callback: Callable[..., object],

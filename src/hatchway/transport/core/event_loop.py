@@ -41,7 +41,8 @@ def new_event_loop() -> CoreLoop:
 
 
 class CoreLoop(asyncio.SelectorEventLoop):
-    """
+    """Its `call_soon` is the core's too (handle.c).
+
     Attributes:
         poller: what it waits by. Others may watch descriptors by it too: see `tell_others_to`.
         selector: the same as asyncio has it, for the descriptors that are its own.
@@ -63,12 +64,7 @@ class CoreLoop(asyncio.SelectorEventLoop):
         """Call this with the descriptors and events that are none of the loop's own."""
         self.selector.tell = tell
 
-    def call_soon(
-        self, callback: Callable[[*_Given], object], *args: *_Given, context: Context | None = None
-    ) -> Any:
-        if self._closed:
-            raise RuntimeError(_CLOSED)
-        return self._call_soon(callback, args, context)
+    time = staticmethod(monotonic)
 
     def call_later(
         self,
@@ -106,6 +102,10 @@ class CoreLoop(asyncio.SelectorEventLoop):
         """What was to be called has raised."""
         message = f"Exception in callback {callback!r}"
         self.call_exception_handler({"message": message, "exception": problem, "handle": handle})
+
+
+if CORE is not None:
+    CORE.complete(CoreLoop)
 
 
 class _Selector(BaseSelector):
