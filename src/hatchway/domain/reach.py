@@ -52,8 +52,9 @@ class Peer(NamedTuple):
 
 
 @lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def parse_address(text: str) -> Address:
-    """An address, an IPv4-mapped IPv6 one as its IPv4.
+    """An address, an IPv4-mapped IPv6 one as its IPv4. The same come again and again.
 
     Raises:
         ValueError: the text is no address, or names a zone.
