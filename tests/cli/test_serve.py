@@ -209,10 +209,12 @@ def test_two_servers_do_not_share_a_port(installed: Installed, serve: Serve) -> 
     for option, url in (("--api", server.urls["api"]), ("--gateway", server.urls["gateway"])):
         address = url.rpartition("/")[2]
         other = "--gateway" if option == "--api" else "--api"
-        done = installed.run("serve", option, address, other, "127.0.0.1:0")
-        assert (done.returncode, done.stdout) == (1, "")
-        reason = "another program is listening there"
-        assert done.stderr == f"hatchway: cannot listen on {address}: {reason}; give another {option}\n"
+        alone = "control" if option == "--api" else "gateway"
+        for command in (("serve", option, address, other, "127.0.0.1:0"), (alone, option, address)):
+            done = installed.run(*command)
+            assert (done.returncode, done.stdout) == (1, "")
+            reason = "another program is listening there"
+            assert done.stderr == f"hatchway: cannot listen on {address}: {reason}; give another {option}\n"
 
 
 @pytest.mark.parametrize(

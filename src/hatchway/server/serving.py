@@ -111,6 +111,16 @@ def run_control_plane(options: ServerOptions, supervised: Supervised | None = No
     Raises:
         CommandFailed: it cannot start.
     """
+    if supervised is not None:
+        _run_control_plane(options, supervised)
+        return
+    # Processes of one user may share a port: of two servers there each had a part of the calls.
+    wanted = options.settings().api
+    with held(wanted, "--api") as api:
+        _run_control_plane(replace(options, api=replace(wanted, port=api.port)), None)
+
+
+def _run_control_plane(options: ServerOptions, supervised: Supervised | None) -> None:
     from hatchway.control.process import run_control
 
     settings = replace(options.settings(), machine_id=_machine_id(options.directory))
@@ -147,9 +157,18 @@ def run_gateway_plane(options: ServerOptions, supervised: Supervised | None = No
     Raises:
         CommandFailed: it cannot start.
     """
+    wanted = options.gateway or default_gateway()
+    if supervised is not None:
+        _run_gateway_plane(replace(options, gateway=wanted), supervised)
+        return
+    with held(wanted, "--gateway") as gateway:
+        _run_gateway_plane(replace(options, gateway=replace(wanted, port=gateway.port)), None)
+
+
+def _run_gateway_plane(options: ServerOptions, supervised: Supervised | None) -> None:
     from hatchway.gateway import run_gateway
 
-    settings = replace(options, gateway=options.gateway or default_gateway()).settings()
+    settings = options.settings()
     settings = replace(settings, machine_id=_machine_id(options.directory))
     _guard_secrets(options)
     if os.environ.pop(MASTER_KEY.variable, None) is not None:
