@@ -2,7 +2,8 @@
 
 `_core.c` is built where there is a compiler (docs/gateway.md). Where it is not, Python does the same: slower,
 within the same bounds. All that decides anything is Python's in either case: handshakes, requests, control
-frames, faults, ends, states, allowances.
+frames, faults, ends, states, allowances. The core takes a request's head apart, where it is as clients write
+it.
 
     tls = CoreTls(certificate, key)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:

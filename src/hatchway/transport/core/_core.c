@@ -13,6 +13,8 @@
  *     BINARY frame of at most MAX_FRAME bytes goes to Python from its first byte on.
  *   - of a client of gateways (client/core_relay.py) all is the same, with the gateway in the client's place and the
  *     local connection in the target's, but that frames are masked the other way; it bounds no cost.
+ *   - a request's head (at most 16 KiB, which Python has gathered) is read in one pass, each byte twice at most; what is
+ *     not as clients write it is left to Python, to read or to refuse.
  *   - the buffers IN and OUT serve all connections, so they stay in the processor's caches. No call leaves anything in
  *     them that a later one reads: each begins with lengths of its own, and what is left over is copied before it
  *     returns. The GIL is held.
