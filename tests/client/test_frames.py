@@ -12,6 +12,7 @@ from hatchway.client.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    NO_FRAME_REASON,
     NO_STATUS,
     NORMAL,
     PING,
@@ -169,7 +170,7 @@ def test_what_no_server_may_send_ends_it_with_the_code_for_that(data: bytes, cod
     ("payload", "said"),
     [
         (b"", (NO_STATUS, "")),
-        (b"\x03", (NO_STATUS, "")),
+        (b"\x03", (PROTOCOL_ERROR, NO_FRAME_REASON)),
         (write_close(NORMAL), (NORMAL, "")),
         (b"\x0f\xa1time is up", (4001, "time is up")),
         (b"\x0f\xa1\xff", (4001, "\ufffd")),

@@ -1,6 +1,8 @@
 """A local port with a tunnel for each connection."""
 
 import asyncio
+import contextlib
+import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -8,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from tests.client.carriers import MIB
 from tests.client.certificates import make_certificates
 from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
+from tests.client.test_tunnel import Says
 from tests.transport.compiled import needs_core
 from tests.transport.harness import TIMEOUT, until
 
@@ -104,6 +108,31 @@ def test_a_refused_tunnel_closes_its_connection_and_says_why(gateway: StubGatewa
     lines = with_listener(gateway, use)
     assert lines[2].startswith("[1] AccessDeniedException: not authorized: ")
     assert "[1] Closing tcp connection: 0 bytes sent, 0 received, not opened." in lines
+
+
+def test_a_program_that_still_speaks_when_the_host_closes_gets_all_that_came(gateway: StubGateway) -> None:
+    data = os.urandom(MIB)
+    gateway.answer = lambda: Says(data, 1000, "")
+
+    async def use(port: int) -> None:
+        def speak_and_then_read() -> bytes:
+            with socket.socket() as sock:
+                # So that most of it waits on the other side.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+                sock.connect(("127.0.0.1", port))
+                sock.settimeout(1)
+                with contextlib.suppress(TimeoutError):
+                    for _ in range(8):
+                        sock.sendall(bytes(MIB))
+                sock.settimeout(30)
+                came = bytearray()
+                while part := sock.recv(1 << 16):
+                    came += part
+                return bytes(came)
+
+        assert await asyncio.to_thread(speak_and_then_read) == data
+
+    with_listener(gateway, use)
 
 
 def test_a_connection_that_is_closed_ends_its_tunnel(gateway: StubGateway) -> None:

@@ -196,7 +196,9 @@ def write_close(code: int) -> bytes:
 
 
 def read_close(payload: bytes | memoryview) -> tuple[int, str]:
-    """The code and the reason of a Close frame (RFC 6455 section 5.5.1)."""
-    if len(payload) < 2:
+    """The code and the reason of a Close frame (RFC 6455 section 5.5.1). Half a code is no end in order."""
+    if not payload:
         return NO_STATUS, ""
+    if len(payload) == 1:
+        return PROTOCOL_ERROR, NO_FRAME_REASON
     return int.from_bytes(payload[:2], "big"), bytes(payload[2:]).decode("utf-8", "replace")

@@ -9,6 +9,7 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from hatchway.client import relay_limits
 from hatchway.client.errors import ClientError, InvalidOption, NotOpened, printable
 from hatchway.client.local import connection
 from hatchway.client.relay import Progress
@@ -27,6 +28,10 @@ LOOPBACK: Final = "127.0.0.1"
 _BACKLOG: Final = 128
 _ACCEPT_PAUSE: Final = 0.2
 """Seconds to wait when there are no more file descriptors for another connection."""
+
+_PART_INTERVAL: Final = 0.05
+_MOST_DROPPED: Final = 16
+"""Seconds between looks at whether a program has taken all, and reads of 64 KiB at each of them."""
 
 PATIENCE: Final = 30.0
 """Seconds for which a connection waits for a gateway that cannot be reached, as while it restarts."""
@@ -130,9 +135,28 @@ async def _carry(plan: TunnelPlan, trusted: Trust, sock: socket.socket, tell: Ca
         finally:
             for warning in warnings:
                 warning.cancel()
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
         tell(f"Closing tcp connection: {progress.sent} bytes sent, {progress.received} received, {ended}.")
+        with contextlib.suppress(OSError):
+            await _part(sock)
+
+
+async def _part(sock: socket.socket) -> None:
+    """Let the program have all that came. A connection that is closed with bytes unread is reset, which loses
+    what the program has not taken yet: so these are read, and dropped, for as long as it takes more.
+
+    Raises:
+        OSError: the program has gone.
+    """
+    sock.shutdown(socket.SHUT_WR)
+    owed, patience = relay_limits.unacknowledged(sock.fileno()), relay_limits.CLOSE_TIMEOUT
+    while owed and patience > 0:
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(_MOST_DROPPED):
+                if not sock.recv(1 << 16):
+                    return
+        await asyncio.sleep(_PART_INTERVAL)
+        before, owed = owed, relay_limits.unacknowledged(sock.fileno())
+        patience = relay_limits.CLOSE_TIMEOUT if owed < before else patience - _PART_INTERVAL
 
 
 async def _open(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from socket import gaierror
 from typing import TYPE_CHECKING, Final
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from hatchway.client.plan import Route
     from hatchway.client.relay import Progress
     from hatchway.client.tls import Trust
+
+# What it has to say the relay tells, in lines of ours.
+logging.getLogger("picows").addHandler(logging.NullHandler())
 
 _MAX_FRAME_RECEIVED: Final = 4 << 20
 _READ_BUFFER: Final = 256 * 1024
