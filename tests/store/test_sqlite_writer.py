@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from tests.store.test_store import NOW
 
 from hatchway.domain.identity import Group
-from hatchway.store import Store, explain, sqlite_writer
+from hatchway.store import Store, Transaction, TransactionEnded, explain, sqlite_writer
 
 
 def group(name: str) -> Group:
@@ -167,6 +168,64 @@ def test_where_there_can_be_no_log_sqlite_itself_waits_for_the_disk(
         tx.groups.put(group("first"))
         assert tx._connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     store.close()
+
+
+def test_statements_of_sqlalchemy_and_those_for_the_driver_are_one_transaction(
+    own: Store, path: Path
+) -> None:
+    def put(tx: Transaction) -> None:
+        tx.groups.put(group("by-driver"))
+        tx._connection.exec_driver_sql("INSERT INTO tombstones VALUES ('by', 'sqlalchemy', 0)")
+        with tx.savepoint():
+            tx.groups.put(group("within"))
+
+    with pytest.raises(ZeroDivisionError), own.write() as tx:
+        put(tx)
+        raise ZeroDivisionError
+    assert names(path) == set()
+    with own.write() as tx:
+        assert not tx.groups.find()
+        put(tx)
+    assert names(path) == {"by-driver", "within"}
+    with own.record():
+        pass
+
+
+def test_a_commit_that_fails_undoes_all_and_the_next_one_does_not(own: Store, path: Path) -> None:
+    def refuse(what: int, operation: str | None, *_: object) -> int:
+        is_commit = what == sqlite3.SQLITE_TRANSACTION and operation == "COMMIT"
+        return sqlite3.SQLITE_DENY if is_commit else sqlite3.SQLITE_OK
+
+    with pytest.raises(DBAPIError), own.write() as tx:
+        tx.groups.put(group("first"))
+        driver: Any = tx._connection.connection.driver_connection
+        driver.set_authorizer(refuse)
+    driver.set_authorizer(None)
+    with own.write() as tx:
+        assert tx.groups.get("first") is None
+        tx.groups.put(group("second"))
+    assert names(path) == {"second"}
+
+
+def test_what_sqlite_has_ended_by_itself_is_not_taken_for_committed(own: Store, path: Path) -> None:
+    with pytest.raises(TransactionEnded), own.write() as tx:
+        tx.groups.put(group("first"))
+        driver: Any = tx._connection.connection.driver_connection
+        driver.execute("ROLLBACK")
+    with own.write() as tx:
+        tx.groups.put(group("second"))
+    assert names(path) == {"second"}
+
+
+def test_whoever_watches_commits_is_told_of_each_before_it_is_done(own: Store, path: Path) -> None:
+    seen: list[set[str]] = []
+    event.listen(own.engine, "commit", lambda _connection: seen.append(names(path)))
+    for number, name in enumerate(("first", "second")):
+        with own.write() as tx:
+            tx.groups.put(group(name))
+            if number:
+                tx._connection.exec_driver_sql("SELECT 1")
+    assert seen == [set(), {"first"}]
 
 
 def test_a_statement_that_fails_within_the_driver_is_told_as_any_other(own: Store) -> None:

@@ -215,7 +215,7 @@ class GroupCommit:
         try:
             with self._store.record(in_pipeline=True) as tx:
                 try:
-                    tx.lock(*frozenset[str]().union(*(piece.locks for piece in pieces)))
+                    tx.lock(*{name for piece in pieces for name in piece.locks})
                     for writer, entries in writers.items():
                         answers = writer(tx, [piece.entry for piece in entries])
                         outcomes += [

@@ -33,6 +33,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         bind = self.process_bind_param
 
         def written(value: datetime | None) -> str | None:
+            if value is not None and value.tzinfo is UTC:
+                return _written(value)
             moment = bind(value, dialect)
             return None if moment is None else _written(moment)
 
@@ -44,8 +46,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+@lru_cache(maxsize=64)
 def _written(moment: datetime) -> str:
-    """A moment in UTC as SQLAlchemy has SQLite keep it."""
+    """A moment in UTC as SQLAlchemy has SQLite keep it. Of what is entered together several rows have it."""
     second = _second((moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second))
     return f"{second}.{str(1_000_000 + moment.microsecond)[1:]}"
 

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from sqlalchemy import Connection, Dialect, Insert
+from sqlalchemy import Boolean, Connection, Dialect, Insert
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
@@ -58,17 +58,21 @@ class Prepared:
         # What stands in the statement itself follows what is given.
         fixed = [name for name in compiled.binds if name not in names]
         self._fixed = [compiled.binds[name].value for name in fixed]
-        places = [*names, *fixed]
-        self._taken: list[tuple[int, Callable[[Any], Any] | None]] = [
-            (places.index(name), compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-            for name in order
-        ]
-        given = (
+        given = [*names, *fixed]
+        places = [given.index(name) for name in order]
+        # Where each parameter's value stands among those; None where they come as they are taken.
+        self._places = None if places == list(range(len(given))) else places
+        # Of the parameters those that the driver does not take as they are given. It takes a bool; SQLAlchemy
+        # would look what each is.
+        self._bound = _processes(
+            None if isinstance(kind, Boolean) else kind.dialect_impl(dialect).bind_processor(dialect)
+            for kind in (compiled.binds[name].type for name in order)
+        )
+        # Of the columns of its result, those that the driver does not give as they are to be.
+        self._given = _processes(
             column.type.dialect_impl(dialect).result_processor(dialect, None)
             for column in getattr(statement, "exported_columns", ())
         )
-        # Of the columns of its result, those that the driver does not give as they are to be.
-        self._given = [(place, process) for place, process in enumerate(given) if process is not None]
 
     def run(self, connection: Connection, columns: Sequence[Iterable[Any]]) -> None:
         """Runs it once for each row of the columns, which come in the order of the names.
@@ -79,18 +83,17 @@ class Prepared:
         if self._arrays:
             # A column of one value for all rows has no end.
             columns = [[list(column)] for column in zip(*zip(*columns, strict=False), strict=True)]
-        given = [*columns, *map(repeat, self._fixed)]
-        values = [
-            given[place] if process is None else map(process, given[place]) for place, process in self._taken
-        ]
-        rows: list[Any] = list(zip(*values, strict=False))
+        taken = self._in_order([*columns, *map(repeat, self._fixed)])
+        for place, process in self._bound:
+            taken[place] = map(process, taken[place])
+        rows: list[Any] = list(zip(*taken, strict=False))
         if (pipeline := self._pipeline(connection)) is not None:
             for row in rows:
                 self._send(connection, pipeline, row)
         elif len(rows) == 1:
             self._execute(connection, rows[0])
         else:
-            self._execute(connection, rows, how="executemany")
+            self._execute(connection, rows, many=True)
 
     def ask(self, connection: Connection, *values: Any) -> Callable[[], list[tuple[Any, ...]]]:
         """Runs it with values in the order of the names. Returns what gives the rows that it gives.
@@ -136,11 +139,15 @@ class Prepared:
         count, _ = self._execute(connection, row)
         return count
 
-    def _row(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        given = (*values, *self._fixed) if self._fixed else values
-        return tuple(
-            [given[place] if process is None else process(given[place]) for place, process in self._taken]
-        )
+    def _row(self, values: Sequence[Any]) -> Sequence[Any]:
+        row = self._in_order([*values, *self._fixed])
+        for place, process in self._bound:
+            row[place] = process(row[place])
+        return row
+
+    def _in_order(self, given: list[Any]) -> list[Any]:
+        """What is given in the order of the names, in that of the parameters."""
+        return given if self._places is None else [given[place] for place in self._places]
 
     def _read(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         if not self._given or not rows:
@@ -152,25 +159,27 @@ class Prepared:
         return list(zip(*read, strict=True))
 
     def _pipeline(self, connection: Connection) -> "Pipeline | None":
-        return None if self._names is None else pipeline_of(connection.connection.driver_connection)
+        return None if self._names is None else pipeline_of(connection.connection.dbapi_connection)
 
-    def _send(self, connection: Connection, pipeline: "Pipeline", row: tuple[Any, ...]) -> "Answer":
+    def _send(self, connection: Connection, pipeline: "Pipeline", row: Sequence[Any]) -> "Answer":
         self._tell(connection, row, many=False)
         return pipeline.send(self._sql_by_places, row)
 
     def _execute(
-        self, connection: Connection, given: Any, how: str = "execute", *, fetching: bool = False
+        self, connection: Connection, given: Any, *, many: bool = False, fetching: bool = False
     ) -> tuple[int, list[tuple[Any, ...]]]:
         """How many rows it has changed, and those that it gives."""
-        many = how == "executemany"
-        parameters = given
         if self._names is not None:
             rows = [dict(zip(self._names, row, strict=True)) for row in (given if many else (given,))]
-            parameters = rows if many else rows[0]
-        self._tell(connection, parameters, many=many)
-        cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+            given = rows if many else rows[0]
+        self._tell(connection, given, many=many)
+        driver: Any = connection.connection.dbapi_connection
+        cursor = driver.cursor()
         try:
-            getattr(cursor, how)(self._sql, parameters)
+            if many:
+                cursor.executemany(self._sql, given)
+            else:
+                cursor.execute(self._sql, given)
             return cursor.rowcount, cursor.fetchall() if fetching else []
         except Exception as problem:
             fail(connection, problem, cursor, self._sql)
@@ -181,6 +190,14 @@ class Prepared:
         """Whoever watches the engine's statements sees these too."""
         for told in connection.engine.dispatch.before_cursor_execute:
             told(connection, None, self._sql, parameters, None, many)
+
+
+_Process = Callable[[Any], Any]
+
+
+def _processes(each: Iterable[_Process | None]) -> list[tuple[int, _Process]]:
+    """Those that there are, with their places."""
+    return [(place, process) for place, process in enumerate(each) if process is not None]
 
 
 @cache

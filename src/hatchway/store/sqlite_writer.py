@@ -17,12 +17,14 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
-from hatchway.store.problems import StoreBusy
+from hatchway.store.prepared import fail
+from hatchway.store.problems import StoreBusy, TransactionEnded
 from hatchway.store.sqlite_file import SEEN, FileWatch
 
 _POLL_SECONDS: Final = 0.001
@@ -38,6 +40,7 @@ _HELD_SECONDS: Final = 0.008
 _LOG_PAGES: Final = 4000
 """Pages in the log after which they go into the database, 16 MiB: many are the same ones again."""
 _WRITER: Final = "hatchway_writer"
+"""What a connection's options have when it is a writer's."""
 
 _sync: Final = getattr(os, "fdatasync", os.fsync)
 
@@ -59,23 +62,33 @@ class SqliteWriter:
     def transaction(self) -> Iterator[Connection]:
         """A connection within a transaction, which is on the disk when the context is left.
 
+        It begins and ends by the driver itself, as most goes that is done within (`hatchway.store.prepared`).
+        Whoever uses more of the connection has SQLAlchemy begin a transaction of its own, which is this one,
+        and ends with it.
+
         Raises:
             StoreBusy: others of this process have had the turn for too long.
+            TransactionEnded: SQLite has ended it of its own accord, and nothing is committed.
             OSError: the disk does not write the log, or it cannot be opened.
         """
-        with self._next():
+        self._take_turn()
+        try:
             connection = self._ready()
+            driver: Any = connection.connection.dbapi_connection
             try:
-                with connection.begin():
-                    if self._log is not None:
-                        self._log.open()
-                    yield connection
+                self._begin(connection, driver)
+                if self._log is not None:
+                    self._log.open()
+                yield connection
+                self._commit(connection, driver)
             except BaseException:
-                if connection.invalidated or connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
-                    self._drop()
+                self._undo(connection, driver)
                 raise
             log = self._log
             place = 0 if log is None else log.note_commit()
+        finally:
+            self._left_at = time.monotonic()
+            self._turn.release()
         if log is not None:
             log.wait_for(place)
 
@@ -87,8 +100,7 @@ class SqliteWriter:
         if self._watch is not None:
             self._watch.close()
 
-    @contextmanager
-    def _next(self) -> Iterator[None]:
+    def _take_turn(self) -> None:
         """Writers of one process take turns, because SQLite gives its one write lock to any who waits.
 
         When they have followed each other for a while, they leave the lock to other processes.
@@ -96,17 +108,12 @@ class SqliteWriter:
         # With a time-out: when the store is locked, each of those ahead waits as long as it may.
         if not self._turn.acquire(timeout=self._busy_seconds):
             raise StoreBusy("too many wait for the store")
-        try:
-            now = time.monotonic()
-            if now - self._left_at > _HAND_OVER_SECONDS:
-                self._followed_since = now
-            elif now - self._followed_since > _HELD_SECONDS:
-                time.sleep(_HAND_OVER_SECONDS)
-                self._followed_since = time.monotonic()
-            yield
-        finally:
-            self._left_at = time.monotonic()
-            self._turn.release()
+        now = time.monotonic()
+        if now - self._left_at > _HAND_OVER_SECONDS:
+            self._followed_since = now
+        elif now - self._followed_since > _HELD_SECONDS:
+            time.sleep(_HAND_OVER_SECONDS)
+            self._followed_since = time.monotonic()
 
     def _ready(self) -> Connection:
         if self._log is not None and self._log.failed:
@@ -118,7 +125,7 @@ class SqliteWriter:
                 self._drop()
                 self._log = None
         if self._connection is None:
-            connection = self._engine.connect().execution_options(**{_WRITER: self})
+            connection = self._engine.connect().execution_options(**{_WRITER: True})
             driver: Any = connection.connection.driver_connection
             driver.execute("PRAGMA busy_timeout=0")
             (mode,) = driver.execute("PRAGMA journal_mode").fetchone()
@@ -149,25 +156,50 @@ class SqliteWriter:
         connection, self._connection = self._connection, None
         if connection is not None:
             # Not back into the pool, whose connections wait for the disk and for locks.
-            connection.detach()
+            if not connection.invalidated:
+                connection.detach()
             connection.close()
 
-    def begin(self, connection: Connection) -> None:
+    def _begin(self, connection: Connection, driver: Any) -> None:
         """Begins a transaction with the write lock."""
-        driver: Any = connection.connection.driver_connection
         until = time.monotonic() + self._busy_seconds
-        while time.monotonic() < until:
+        while True:
             try:
                 driver.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as problem:
                 # The primary result code is in the lowest byte (SQLite: "Result and Error Codes").
-                if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    break
+                busy = problem.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() >= until:
+                    fail(connection, problem, None, "BEGIN IMMEDIATE")
                 time.sleep(_POLL_SECONDS)
             else:
                 return
-        # Once more, so that what is wrong is raised as SQLAlchemy raises it.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def _commit(self, connection: Connection, driver: Any) -> None:
+        # Committing what is over raises nothing, and nothing is committed.
+        if not driver.in_transaction:
+            raise TransactionEnded("the database has ended the transaction")
+        if connection.in_transaction():
+            connection.commit()
+            return
+        # Whoever watches the engine's commits sees these too.
+        for told in self._engine.dispatch.commit:
+            told(connection)
+        try:
+            driver.execute("COMMIT")
+        except sqlite3.Error as problem:
+            fail(connection, problem, None, "COMMIT")
+
+    def _undo(self, connection: Connection, driver: Any) -> None:
+        """A connection that does not undo it is closed, which does."""
+        with suppress(sqlite3.Error, DBAPIError):
+            if connection.in_transaction():
+                connection.rollback()
+            elif driver.in_transaction:
+                driver.execute("ROLLBACK")
+            if connection.get_transaction() is None and not driver.in_transaction:
+                return
+        self._drop()
 
 
 class _Log:
@@ -224,10 +256,6 @@ class _Log:
             self._synced = committed
 
 
-def begin_writing(connection: Connection) -> bool:
-    """Begins a transaction that writes, where the connection is a writer's. Returns whether it is."""
-    writer: SqliteWriter | None = connection.get_execution_options().get(_WRITER)
-    if writer is None:
-        return False
-    writer.begin(connection)
-    return True
+def is_writing(connection: Connection) -> bool:
+    """Whether it is a writer's, whose transaction has begun."""
+    return _WRITER in connection.get_execution_options()

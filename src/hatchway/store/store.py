@@ -23,7 +23,7 @@ from hatchway.store.pooler import settle
 from hatchway.store.primary import follow_primary, names_several
 from hatchway.store.schema import Schema
 from hatchway.store.sqlite_file import watch_file
-from hatchway.store.sqlite_writer import SqliteWriter, begin_writing
+from hatchway.store.sqlite_writer import SqliteWriter, is_writing
 from hatchway.store.transaction import Transaction, require_open
 from hatchway.store.url import parse_store_url
 
@@ -220,7 +220,7 @@ class Store:
         """
         self._usable()
         if self._writer is not None:
-            with self._begin(None) as connection:
+            with self._writer.transaction() as connection:
                 tx = Transaction(connection, feeds=False)
                 self._required(tx)
                 yield tx
@@ -259,7 +259,6 @@ class Store:
         if self._writer is not None:
             with self._writer.transaction() as connection:
                 yield connection
-                require_open(connection)
             return
         with self.engine.connect() as connection, connection.begin():
             if lock is not None:
@@ -380,7 +379,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    if not begin_writing(connection):
+    if not is_writing(connection):
         driver: Any = connection.connection.driver_connection
         driver.execute("BEGIN")
 

@@ -14,6 +14,7 @@ from tests.gateway.harness import Says
 from tests.transport.harness import until
 
 from hatchway.audit.group_commit import GroupCommit
+from hatchway.audit.log import safe_line, to_json
 from hatchway.audit.refusals import AT_ONCE
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.admission.decision import Admitted, Refused
@@ -98,6 +99,29 @@ def test_a_tunnel_is_entered_when_it_opens_and_struck_out_when_it_ends(
         "closeCode": 4003,
         "closeReason": "Access revoked",
     }
+
+
+def test_the_end_of_a_tunnel_that_was_cut_says_why_as_any_record_is_written(
+    account: StoredAccount, commits: GroupCommit
+) -> None:
+    books = trail(commits)
+    cause = {"revocation": {"reason": 'a "key"\n', "checks": [1, None]}}
+    asyncio.run(books.opened(admitted("tun-1"), NOW))
+    carried = Carried(1e-7, 0, 2**40, Closure(4003, 'Access "revoked"\u2028'), cause)
+    asyncio.run(books.closed(admitted("tun-1"), carried, NOW))
+    with account.store.read() as tx:
+        (body,) = [record.body for record in tx.audit_records.find() if record.event_name == "CloseTunnel"]
+    event = json.loads(body)
+    assert event["additionalEventData"] == {
+        "tunnelId": "tun-1",
+        "durationSeconds": 0.0,
+        "bytesIn": 0,
+        "bytesOut": 2**40,
+        "closeCode": 4003,
+        "closeReason": 'Access "revoked"\u2028',
+        **cause,
+    }
+    assert body == safe_line(to_json(event))
 
 
 def test_a_refusal_is_entered_with_its_error(account: StoredAccount, commits: GroupCommit) -> None:
