@@ -17,6 +17,7 @@ from hatchway.domain.account import Account, Quotas
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
 from hatchway.domain.identity import InlinePolicy, OwnerKind, User
 from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc
+from hatchway.store.audit_rows import in_order_of_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +80,10 @@ def fill(store: Store, vault: Vault, size: Size, *, new: bool) -> Key:
     for _ in range(0, size.events, _AT_ONCE):
         with store.record() as tx:
             tx.audit_records.add_all([record for record, _ in zip(events, range(_AT_ONCE), strict=False)])
+            # As the control plane does while they come.
+            some = tx.audit_records.unindexed(_AT_ONCE)
+            tx.audit_records.index(in_order_of_index(some))
+            tx.audit_records.mark_indexed(some)
     if not store.is_sqlite:
         with store.engine.connect() as connection:
             connection.exec_driver_sql("ANALYZE")

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from hatchway.audit.retention import RetentionRun
 from hatchway.store import Store
+from hatchway.store.audit_rows import in_order_of_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,7 @@ class Measured:
 def measure(url: str, pid: int, times: int) -> Measured:
     """The trail that is there so many times over: that is in the tables, and half of it too old."""
     store = Store.open(url)
+    _enter_all(store)
     with _outside(store) as connection:
         _multiply(connection, times)
         _age_half(connection)
@@ -81,7 +83,7 @@ def measure(url: str, pid: int, times: int) -> Measured:
             tx.audit_records.set_retention(_KEPT_DAYS, unexported_too=True)
         connection.execute(text("CHECKPOINT"))
         deleting, vacuuming = Spent(), Spent()
-        run = RetentionRun(store, lambda: datetime.now(UTC))
+        run = RetentionRun(store, lambda: datetime.now(UTC), time.monotonic)
         with _spending(connection, pid, deleting):
             while run.run():
                 pass
@@ -95,6 +97,14 @@ _OLD: Final = {
     "audit_records": f"event_time < now() - interval '{_KEPT_DAYS} days'",
     "audit_lookups": (f"moment < extract(epoch FROM now() - interval '{_KEPT_DAYS} days') * 1000000"),
 }
+
+
+def _enter_all(store: Store) -> None:
+    """What events are found by, in its index: as later, when a few are the last that wait for that."""
+    with store.record() as tx:
+        while some := tx.audit_records.unindexed(2000):
+            tx.audit_records.index(in_order_of_index(some))
+            tx.audit_records.mark_indexed(some)
 
 
 @contextmanager

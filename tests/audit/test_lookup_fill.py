@@ -6,9 +6,10 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select
 from tests.audit.false_events import NO_EVENTS, false_record
 
 from hatchway.audit import lookup_fill
@@ -17,6 +18,7 @@ from hatchway.audit.log import to_record
 from hatchway.audit.lookup_fill import LookupFill
 from hatchway.domain.account import AuditRecord
 from hatchway.store import Store
+from hatchway.store.audit_rows import AuditRows
 from hatchway.store.tables import audit_lookups
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
@@ -51,6 +53,10 @@ def record(number: int, ago: timedelta) -> AuditRecord:
     return to_record(body, NOW - ago)
 
 
+def fill_of(store: Store) -> LookupFill:
+    return LookupFill(store, lambda: NOW, lambda: 0.0)
+
+
 def enter_as_older_programs_do(store: Store, *records: AuditRecord) -> None:
     with store.record() as tx:
         tx.audit_records.add_all(replace(each, terms=()) for each in records)
@@ -59,7 +65,66 @@ def enter_as_older_programs_do(store: Store, *records: AuditRecord) -> None:
 def found(store: Store, term: str) -> list[str]:
     with store.read() as tx:
         newest = tx.audit_records.newest(term, since=None, until=None, before=None, limit=10_000)
-    return [json.loads(each.body)["eventID"] for each in newest]
+    return [json.loads(each.body)["eventID"] for each in newest.found]
+
+
+def in_the_index(store: Store) -> int:
+    with store.read() as tx:
+        return int(tx.audit_records.scalar(select(func.count()).select_from(audit_lookups)))
+
+
+def test_new_events_are_found_at_once_and_entered_in_the_index_when_there_are_many(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup_fill, "_TOGETHER", 4)
+    monkeypatch.setattr(lookup_fill, "_ENTRIES", 7)
+    fill = fill_of(store)
+    for count in (3, 10):
+        with store.record() as tx:
+            tx.audit_records.add_all(record(number, timedelta(days=number)) for number in range(count))
+        assert found(store, "EventName=CreateUser") == [f"e{number}" for number in range(count)]
+        fill.enter()
+        assert in_the_index(store) == (0 if count < 4 else 8 * 4)
+        assert found(store, "EventName=CreateUser") == [f"e{number}" for number in range(count)]
+    assert found(store, "Username=user-1") == ["e1", "e4", "e7"]
+
+
+def test_a_few_new_events_wait_for_some_seconds_only(store: Store) -> None:
+    seconds = 100.0
+    fill = LookupFill(store, lambda: NOW, lambda: seconds)
+    with store.record() as tx:
+        tx.audit_records.add(record(1, timedelta(0)))
+    assert fill.enter() == 0
+    seconds += 60
+    assert fill.enter() == 1
+    assert in_the_index(store) == 4
+    assert fill.enter() == 0
+
+
+def test_who_is_stopped_amid_entering_leaves_what_the_next_does_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup_fill, "_TOGETHER", 4)
+    monkeypatch.setattr(lookup_fill, "_ENTRIES", 5)
+    with store.record() as tx:
+        tx.audit_records.add_all(record(number, timedelta(days=number)) for number in range(4))
+    index = AuditRows.index
+
+    def stops(rows: AuditRows, entries: Any) -> None:
+        index(rows, entries)
+        stopping.append(1)
+        if len(stopping) == 2:
+            raise KeyboardInterrupt
+
+    stopping: list[int] = []
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(AuditRows, "index", stops)
+        fill_of(store).enter()
+    assert in_the_index(store) == 5
+    assert found(store, "EventName=CreateUser") == [f"e{number}" for number in range(4)]
+    assert fill_of(store).enter() == 4
+    assert in_the_index(store) == 16
+    assert found(store, "EventName=CreateUser") == [f"e{number}" for number in range(4)]
 
 
 def test_a_trail_from_before_is_gone_through_once_newest_first_a_little_at_a_time(
@@ -68,11 +133,11 @@ def test_a_trail_from_before_is_gone_through_once_newest_first_a_little_at_a_tim
     monkeypatch.setattr(lookup_fill, "_AT_ONCE", 4)
     monkeypatch.setattr(lookup_fill, "_PORTIONS", 2)
     enter_as_older_programs_do(store, *(record(number, timedelta(days=number)) for number in range(10)))
-    fill = LookupFill(store, lambda: NOW)
+    fill = fill_of(store)
     assert fill.fill() == 8
     assert found(store, "Username=user-0") == ["e0", "e3", "e6"]
     # Another process goes on where this one has stopped.
-    assert LookupFill(store, lambda: NOW).fill() == 2
+    assert fill_of(store).fill() == 2
     assert found(store, "Username=user-0") == ["e0", "e3", "e6", "e9"]
     assert found(store, "EventName=CreateUser") == [f"e{number}" for number in range(10)]
     assert fill.fill() == 0
@@ -84,12 +149,12 @@ def test_many_events_of_one_moment_are_gone_through_like_any(
     monkeypatch.setattr(lookup_fill, "_AT_ONCE", 2)
     enter_as_older_programs_do(store, *(record(number, timedelta(days=1)) for number in range(7)))
     enter_as_older_programs_do(store, record(7, timedelta(days=2)))
-    assert LookupFill(store, lambda: NOW).fill() == 8
+    assert fill_of(store).fill() == 8
     assert len(found(store, "EventName=CreateUser")) == 8
 
 
 def test_what_a_process_of_an_older_program_still_records_is_found_too(store: Store) -> None:
-    fill = LookupFill(store, lambda: NOW)
+    fill = fill_of(store)
     assert fill.catch_up() == 0
     with store.record() as tx:
         tx.audit_records.add(record(1, timedelta(seconds=2)))
@@ -101,7 +166,7 @@ def test_what_a_process_of_an_older_program_still_records_is_found_too(store: St
 
 def test_a_clock_that_was_ahead_hides_none_of_these_when_it_is_right_again(store: Store) -> None:
     now = NOW + timedelta(days=500)
-    fill = LookupFill(store, lambda: now)
+    fill = LookupFill(store, lambda: now, lambda: 0.0)
     fill.catch_up()
     now = NOW
     enter_as_older_programs_do(store, record(2, timedelta(seconds=1)))
@@ -112,17 +177,42 @@ def test_an_event_that_cannot_be_read_holds_up_no_other(store: Store) -> None:
     broken = replace(record(1, timedelta(days=1)), body="{")
     other = replace(record(2, timedelta(days=2)), body='{"userIdentity": null}')
     enter_as_older_programs_do(store, record(0, timedelta(0)), broken, other, record(3, timedelta(days=3)))
-    LookupFill(store, lambda: NOW).fill()
+    fill_of(store).fill()
     assert found(store, "EventName=CreateUser") == ["e0", "e3"]
 
 
 def test_nothing_is_entered_twice(store: Store) -> None:
     enter_as_older_programs_do(store, record(1, timedelta(seconds=1)))
-    fill = LookupFill(store, lambda: NOW)
+    fill = fill_of(store)
     fill.fill()
     fill.catch_up()
     with store.engine.begin() as connection:
         assert connection.execute(delete(audit_lookups)).rowcount == 4
+
+
+def test_however_many_texts_are_no_events_those_of_older_programs_are_found(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has a gateway's role may enter any number, dated as he likes."""
+    monkeypatch.setattr(lookup_fill, "_LOOKED_AT", 10)
+    junk = false_record("{}", NOW)
+    times = [NOW - timedelta(seconds=30, microseconds=-n) for n in range(70)]
+    times += [NOW + timedelta(days=n) for n in range(100)]
+    enter_as_older_programs_do(
+        store,
+        *(replace(junk, event_id=f"junk-{n}", event_time=time) for n, time in enumerate(times)),
+        record(1, timedelta(seconds=20)),
+    )
+    fill = fill_of(store)
+    # What is in front is gone through a part at a time.
+    fill.catch_up()
+    assert found(store, "EventName=CreateUser") == []
+    fill.catch_up()
+    assert found(store, "EventName=CreateUser") == ["e1"]
+    enter_as_older_programs_do(store, record(2, timedelta(seconds=10)))
+    for _ in range(3):
+        fill.catch_up()
+    assert found(store, "EventName=CreateUser") == ["e2", "e1"]
 
 
 @pytest.mark.parametrize("name", NO_EVENTS)
@@ -130,7 +220,7 @@ def test_a_text_that_is_no_event_keeps_no_other_from_being_found(name: str, stor
     with store.record() as tx:
         tx.audit_records.add(false_record(NO_EVENTS[name], NOW))
     enter_as_older_programs_do(store, record(1, timedelta(minutes=1)), record(2, timedelta(days=1)))
-    fill = LookupFill(store, lambda: NOW)
+    fill = fill_of(store)
     fill.catch_up()
     assert found(store, "EventName=CreateUser") == ["e1"]
     fill.fill()

@@ -30,7 +30,7 @@ TRUST = json.dumps(
     }
 )
 TAGS = [{"Key": "env", "Value": "dev"}]
-OF_THE_TRAIL = {"audit_records", "audit_lookups", "audit_unexported"}
+OF_THE_TRAIL = {"audit_records", "audit_unindexed", "audit_unexported"}
 
 Write = tuple[str, Callable[[Any], Any]]
 LOOKING = json.dumps(

@@ -195,6 +195,8 @@ def test_no_lock_that_its_role_can_take_holds_up_a_call(account: StoredAccount) 
             "LOCK TABLE audit_records IN SHARE MODE",
             "LOCK TABLE audit_lookups IN SHARE MODE",
             "DELETE FROM audit_lookups",
+            "LOCK TABLE audit_unindexed IN SHARE MODE",
+            "DELETE FROM audit_unindexed",
             "LOCK TABLE access_keys IN ROW EXCLUSIVE MODE",
             "SELECT holder FROM leaders FOR KEY SHARE",
             "LOCK TABLE leaders IN SHARE MODE",
@@ -254,8 +256,77 @@ def test_its_role_enters_nothing_for_which_others_rows_could_not_be_read(
     row: str, account: StoredAccount
 ) -> None:
     role = create_engine(account.url)
-    with role.connect() as connection, pytest.raises((IntegrityError, DataError, OperationalError)):
-        connection.exec_driver_sql(row)
+    with role.connect() as connection, suppress(IntegrityError, DataError, OperationalError):
+        # What is of no event is left out.
+        assert connection.exec_driver_sql(row).rowcount == 0
+    role.dispose()
+
+
+_OF_EVENTS = {
+    "audit_unexported": "INSERT INTO audit_unexported (event_time, event_id) VALUES (:time, :id)",
+    "audit_unindexed": (
+        "INSERT INTO audit_unindexed (moment, event_id, terms)"
+        " VALUES (extract(epoch FROM CAST(:time AS timestamptz)) * 1000000, :id, '')"
+    ),
+    "audit_lookups": (
+        "INSERT INTO audit_lookups (term, moment, event_id)"
+        " VALUES ('EventName=a', extract(epoch FROM CAST(:time AS timestamptz)) * 1000000, :id)"
+    ),
+}
+_RECORD = "INSERT INTO audit_records VALUES (:id, :time, 's', 'n', 'r', NULL, NULL, '{}', true)"
+
+
+@pytest.mark.parametrize("table", _OF_EVENTS)
+def test_its_role_says_nothing_of_events_but_of_those_that_it_enters_with_that(
+    table: str, account: StoredAccount
+) -> None:
+    """Else the file would wait for rows that lead nowhere, or have events again, and look-ups read junk."""
+    now = datetime.now(UTC)
+    enter, record = text(_OF_EVENTS[table]), text(_RECORD)
+    told = text(f"SELECT event_id FROM {table} WHERE event_id LIKE 'e-%' ORDER BY event_id")
+    with account.store.engine.begin() as owner:
+        owner.execute(record, {"id": "e-theirs", "time": now})
+    role = create_engine(account.url)
+    with role.connect() as connection:
+        # A session's own tables go before others.
+        connection.exec_driver_sql("CREATE TEMP TABLE audit_records (event_id text, event_time timestamptz)")
+        connection.exec_driver_sql("CREATE TEMP TABLE pg_class AS SELECT * FROM pg_catalog.pg_class")
+        connection.exec_driver_sql("INSERT INTO audit_records SELECT 'e-nowhere', now()")
+        for event_id, time_of_it in (
+            ("e-nowhere", now),
+            ("e-theirs", now),
+            ("e-theirs", now - timedelta(days=9999)),
+        ):
+            connection.execute(enter, {"id": event_id, "time": time_of_it})
+        connection.exec_driver_sql("DROP TABLE pg_temp.audit_records")
+        connection.commit()
+        for event_id in ("e-own-1", "e-own-2"):
+            connection.execute(record, {"id": event_id, "time": now})
+        connection.execute(enter, {"id": "e-own-1", "time": now})
+        connection.execute(enter, {"id": "e-own-2", "time": now - timedelta(days=1)})
+        with connection.begin_nested():
+            connection.execute(record, {"id": "e-own-3", "time": now})
+        connection.execute(enter, {"id": "e-own-3", "time": now})
+        connection.commit()
+        # Nor afterwards, when it may be in the file.
+        connection.execute(enter, {"id": "e-own-2", "time": now})
+        connection.commit()
+    role.dispose()
+    with account.store.engine.begin() as owner:
+        assert list(owner.execute(told).scalars()) == ["e-own-1", "e-own-3"]
+        # The control plane itself may.
+        owner.execute(enter, {"id": "e-theirs", "time": now})
+        assert "e-theirs" in list(owner.execute(told).scalars())
+        for each in (*_OF_EVENTS, "audit_records"):
+            owner.exec_driver_sql(f"DELETE FROM {each} WHERE event_id LIKE 'e-%%'")
+
+
+def test_its_role_enters_no_event_with_endless_terms(account: StoredAccount) -> None:
+    role = create_engine(account.url)
+    endless = "INSERT INTO audit_unindexed VALUES (0, 'e-own', repeat('a', 1048577))"
+    with role.connect() as connection, pytest.raises(IntegrityError):
+        connection.execute(text(_RECORD), {"id": "e-own", "time": datetime.fromtimestamp(0, UTC)})
+        connection.exec_driver_sql(endless)
     role.dispose()
 
 
@@ -281,7 +352,8 @@ def test_its_role_enters_nothing_for_which_others_events_would_not_be_read(
         tx.audit_records.add(replace(RECORD, event_id="e-later", body='{"eventID":"e-later"}'))
     # Whoever goes on with the file looks at what is there.
     assert Export(store, path).run() == 1
-    LookupFill(store, lambda: now).catch_up()
+    fill = LookupFill(store, lambda: now, time.monotonic)
+    fill.catch_up()
     ServiceUses(store, lambda: now).note()
     KeyUses(store, lambda: now).note()
     run = RetentionRun(store, lambda: now + timedelta(hours=24), lambda: 0.0)

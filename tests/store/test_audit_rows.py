@@ -18,8 +18,8 @@ from tests.store.test_store import schema
 
 from hatchway.audit.export import Export
 from hatchway.domain.account import AuditRecord
-from hatchway.store import Store
-from hatchway.store.audit_rows import Found, Retention
+from hatchway.store import Store, audit_rows
+from hatchway.store.audit_rows import Found, Retention, entries_of, in_order_of_index
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -58,54 +58,125 @@ def newest(
 ) -> list[Found]:
     position = None if before is None else before[:2]
     with store.read() as tx:
-        return tx.audit_records.newest(term, since=since, until=until, before=position, limit=limit)
+        return tx.audit_records.newest(term, since=since, until=until, before=position, limit=limit).found
 
 
+def pages(store: Store, term: str, limit: int) -> list[list[int]]:
+    """All pages of what has a term, as whoever goes on where the one before has ended."""
+    told = []
+    end = None
+    while True:
+        with store.read() as tx:
+            page = tx.audit_records.newest(term, since=None, until=None, before=end, limit=limit)
+        told.append(numbers(page.found))
+        end = page.end
+        if end is None:
+            return told
+
+
+def enter_some(store: Store, limit: int) -> None:
+    """In the index, of what waits for that."""
+    with store.record() as tx:
+        some = tx.audit_records.unindexed(limit)
+        tx.audit_records.index(in_order_of_index(some))
+        tx.audit_records.mark_indexed(some)
+
+
+@pytest.mark.parametrize("in_the_index", [0, 4, 100])
 @pytest.mark.parametrize("term", [None, "Username=alice"])
 def test_records_come_newest_first_within_their_times_and_a_page_at_a_time(
-    store: Store, term: str | None
+    store: Store, term: str | None, in_the_index: int
 ) -> None:
     with store.record() as tx:
         tx.audit_records.add_all(record(number, "Username=alice", "ReadOnly=true") for number in range(7))
         # Of one moment, they are told apart by their ids.
         tx.audit_records.add_all(record(n, "Username=alice", time=NOW + 9 * SECOND) for n in (9, 7, 8))
+    if in_the_index:
+        enter_some(store, in_the_index)
     everything = newest(store, term)
     assert numbers(everything) == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
     assert everything[0].event_time == NOW + 9 * SECOND
     assert numbers(newest(store, term, since=NOW + SECOND, until=NOW + 3 * SECOND)) == [2, 1]
-    pages = [newest(store, term, limit=2)]
-    while pages[-1]:
-        pages.append(newest(store, term, before=pages[-1][-1], limit=2))
-    assert [found for page in pages for found in page] == everything
+    found = [newest(store, term, limit=2)]
+    while found[-1]:
+        found.append(newest(store, term, before=found[-1][-1], limit=2))
+    assert [each for page in found for each in page] == everything
 
 
 def test_only_what_has_a_term_is_found_by_it(store: Store) -> None:
+    names = ["alice", "bob", "ALICE", "alice\n", '"alice', "al%ce", "Zoë\u2028", "a" * 300]
     with store.record() as tx:
-        tx.audit_records.add(record(1, "Username=alice"), record(2, "Username=bob"), record(3))
+        tx.audit_records.add_all(
+            record(n, "ReadOnly=true", f"Username={name}") for n, name in enumerate(names)
+        )
+        tx.audit_records.add(record(99))
         # What is there already stays as it was, and so do its terms.
-        tx.audit_records.add(record(1, "Username=alice"))
-    assert numbers(newest(store, "Username=alice")) == [1]
-    assert numbers(newest(store, "Username=carol")) == []
-    assert numbers(newest(store)) == [3, 2, 1]
+        tx.audit_records.add(record(0, "Username=bob"))
+    for limit in (3, 100):
+        for n, name in enumerate(names):
+            assert numbers(newest(store, f"Username={name}")) == [n]
+        assert numbers(newest(store, "Username=carol")) == numbers(newest(store, "Username=")) == []
+        enter_some(store, limit)
+    assert numbers(newest(store))[:2] == [99, len(names) - 1]
 
 
-def test_entries_that_lead_to_no_event_or_to_another_s_moment_hide_none(store: Store) -> None:
-    """Who has a gateway's role may enter such."""
+def test_entries_that_lead_to_no_event_or_to_another_s_moment_hide_none_and_hold_nobody_up(
+    store: Store,
+) -> None:
+    """Who had a gateway's role before the database looked at them may have entered such."""
     later = NOW + timedelta(days=365)
+    junk = [(later, f"no-{number}") for number in range(30)]
+    junk += [(later + number * SECOND, "e003") for number in range(30)]
     with store.record() as tx:
         tx.audit_records.add(*(record(number, "Username=alice") for number in range(5)))
-        tx.audit_records.index((later, f"no-{number}", ["Username=alice"]) for number in range(30))
-        tx.audit_records.index((later + number * SECOND, "e003", ["Username=alice"]) for number in range(30))
-    assert numbers(newest(store, "Username=alice", limit=4)) == [4, 3, 2, 1]
-    assert numbers(newest(store, "Username=alice", limit=9)) == [4, 3, 2, 1, 0]
-    last = newest(store, "Username=alice", limit=2)[-1]
-    assert numbers(newest(store, "Username=alice", before=last, limit=2)) == [2, 1]
+        for time, event_id in junk:
+            tx.audit_records.index(entries_of(time, event_id, ["Username=alice"]))
+    told = pages(store, "Username=alice", limit=7)
+    assert [number for page in told for number in page] == [4, 3, 2, 1, 0]
+    # Each look reads as many as it was asked for, whatever they are.
+    assert len(told) == (len(junk) + 5) // 7 + 1
+    last = newest(store, "Username=alice", before=Found(later, "", ""), limit=3)[-1]
+    assert numbers(newest(store, "Username=alice", before=last, limit=2)) == [1, 0]
+
+
+def test_one_look_goes_through_so_many_events_that_are_not_in_the_index_and_the_next_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_rows, "_LOOKED_THROUGH", 10)
+    with store.record() as tx:
+        tx.audit_records.add_all(record(n, "Username=alice" if n in (1, 5, 33) else "-") for n in range(25))
+    enter_some(store, 3)
+    with store.record() as tx:
+        tx.audit_records.add_all(record(n, "Username=alice" if n in (25, 33) else "-") for n in range(25, 40))
+        # In the index before those, as programs of before enter theirs.
+        tx.audit_records.add(record(50))
+        tx.audit_records.index(entries_of(NOW + 50 * SECOND, "e050", ["Username=alice"]))
+    assert pages(store, "Username=alice", limit=9) == [[50, 33], [25], [], [5, 1]]
+    assert pages(store, "Username=alice", limit=1) == [[50], [33], [25], [], [5], [1], []]
+
+
+def test_what_cannot_be_a_term_is_left_out_when_others_are_entered(store: Store) -> None:
+    lines = ["", '"Username=alice"', "7", "null", '"\\ud800"', '"a\\u0000"', f'"{"x" * 321}"', ""]
+    insert = "INSERT INTO audit_unindexed (moment, event_id, terms) VALUES (1, :id, :terms)"
+    with store.engine.begin() as connection:
+        for event_id, terms in (("a", "\n".join(lines)), ("b", '\n"'), ("c", "\n" + "[" * 100_000)):
+            connection.execute(text(insert), {"id": event_id, "terms": terms})
+    with store.read() as tx:
+        some = tx.audit_records.unindexed(9)
+    assert [(each.event_id, each.terms) for each in some] == [
+        ("a", ("Username=alice",)),
+        ("b", ()),
+        ("c", ()),
+    ]
+    enter_some(store, 9)
+    assert everything(store)["audit_unindexed"] == 0
 
 
 def test_a_page_is_read_from_an_index_in_its_order(store: Store) -> None:
     """Whatever the length of the trail: neither a scan nor a sort of all that has the term."""
     with store.record() as tx:
         tx.audit_records.add_all(record(number, f"Username={number % 5}") for number in range(200))
+    enter_some(store, 200)
     if not store.is_sqlite:
         with store.engine.connect() as connection:
             connection.execute(text("ANALYZE"))
@@ -143,15 +214,27 @@ def test_an_older_program_records_on_the_new_schema_and_what_it_recorded_is_foun
         for number in range(3):
             time = (NOW + number * SECOND).strftime("%Y-%m-%d %H:%M:%S.%f")
             connection.execute(text(insert), {"id": f"e{number}", "time": time, "body": body(number)})
+    until = NOW + 9 * SECOND
+    terms = ["ReadOnly=true", "ReadOnly=false"]
+
+    def missing(look_at: int) -> tuple[list[int], bool]:
+        with store.read() as tx:
+            found, place = tx.audit_records.without_terms((NOW, ""), until, terms, look_at)
+            assert tx.audit_records.all_indexed(NOW, until, terms) == (found == [])
+        return sorted(numbers(found)), place is None
+
+    assert missing(100) == ([0, 1, 2], True)
+    assert missing(2) == ([0, 1], False)
     with store.record() as tx:
-        missing = tx.audit_records.unindexed(NOW, ["ReadOnly=true", "ReadOnly=false"], 100)
-        assert numbers(missing) == [2, 1, 0]
-        tx.audit_records.index((each.event_time, each.event_id, ["ReadOnly=true"]) for each in missing[:1])
-        rest = tx.audit_records.unindexed(NOW, ["ReadOnly=true", "ReadOnly=false"], 100)
-        assert numbers(rest) == [1, 0]
-        tx.audit_records.index((each.event_time, each.event_id, ["ReadOnly=false"]) for each in rest)
-        assert tx.audit_records.unindexed(NOW, ["ReadOnly=true", "ReadOnly=false"], 100) == []
-    assert numbers(newest(store, "ReadOnly=false")) == [1, 0]
+        tx.audit_records.index(entries_of(NOW, "e0", ["ReadOnly=true"]))
+        # One that waits to be entered is found already.
+        tx.audit_records.add(record(7, "ReadOnly=false"))
+    assert missing(100) == ([1, 2], True)
+    with store.record() as tx:
+        for number in (1, 2):
+            tx.audit_records.index(entries_of(NOW + number * SECOND, f"e{number}", ["ReadOnly=false"]))
+    assert missing(100) == ([], True)
+    assert numbers(newest(store, "ReadOnly=false")) == [7, 2, 1]
 
 
 def test_the_trail_is_gone_through_from_the_newest_back_and_all_of_a_moment_at_once(store: Store) -> None:
@@ -183,16 +266,17 @@ def test_whoever_may_add_records_may_add_what_they_are_found_by_after_an_upgrade
         connection.execute(text("CREATE ROLE an_old_gateway"))
         connection.execute(text("GRANT INSERT ON audit_records TO an_old_gateway"))
     store.migrate()
-    may = "SELECT has_table_privilege('an_old_gateway', 'audit_lookups', :what)"
+    may = "SELECT has_table_privilege('an_old_gateway', :table, :what)"
+    rights = ("INSERT", "SELECT", "UPDATE", "DELETE")
     with store.engine.begin() as connection:
         told = {
-            what: connection.scalar(text(may), {"what": what})
-            for what in ("INSERT", "SELECT", "UPDATE", "DELETE")
+            table: [what for what in rights if connection.scalar(text(may), {"table": table, "what": what})]
+            for table in ("audit_lookups", "audit_unindexed")
         }
         connection.execute(text("DROP OWNED BY an_old_gateway"))
         connection.execute(text("DROP ROLE an_old_gateway"))
     store.close()
-    assert told == {"INSERT": True, "SELECT": True, "UPDATE": False, "DELETE": False}
+    assert told == {table: ["INSERT", "SELECT"] for table in ("audit_lookups", "audit_unindexed")}
 
 
 def due(store: Store, limit: int = 100) -> list[Found]:
@@ -240,6 +324,15 @@ def test_after_a_downgrade_what_is_due_is_so_for_the_older_program(store: Store)
     assert numbers(due(store)) == [2]
 
 
+def test_after_a_downgrade_what_waits_to_be_in_the_index_is_there(store: Store) -> None:
+    with store.record() as tx:
+        tx.audit_records.add(record(1, "Username=alice", "ReadOnly=true"), record(2, "Username=alice"))
+    schema(store, command.downgrade, "0032")
+    store.migrate()
+    assert everything(store)["audit_lookups"] == 3
+    assert numbers(newest(store, "Username=alice")) == [2, 1]
+
+
 def test_no_line_is_written_of_what_a_crash_may_yet_undo(
     database_server: PostgresqlServer, migrated_postgresql: Callable[[], str], tmp_path: Path
 ) -> None:
@@ -276,7 +369,7 @@ def test_no_line_is_written_of_what_a_crash_may_yet_undo(
 
 
 def everything(store: Store) -> dict[str, int]:
-    names = ("audit_records", "audit_lookups", "audit_unexported")
+    names = ("audit_records", "audit_lookups", "audit_unindexed", "audit_unexported")
     with store.engine.connect() as connection:
         return {name: connection.scalar(text(f"SELECT count(*) FROM {name}")) for name in names}
 
@@ -287,6 +380,9 @@ def test_expired_events_go_oldest_first_with_what_they_are_found_by_up_to_what_i
     with store.record() as tx:
         tx.audit_records.add_all(record(number, "Username=alice", "ReadOnly=true") for number in range(6))
         tx.audit_records.add(replace(record(6, time=NOW + 3 * SECOND), exported=False))
+    # One of two that go is in the index yet.
+    enter_some(store, 1)
+    with store.record() as tx:
         assert tx.audit_records.retention() == Retention(None, False, None)
         # Lines of the file, but for two of one moment: of now, and of an older program.
         due = [each for each in tx.audit_records.unexported(9) if each.event_id not in {"e003", "e006"}]
@@ -305,7 +401,10 @@ def test_expired_events_go_oldest_first_with_what_they_are_found_by_up_to_what_i
         assert numbers(tx.audit_records.expired(before, 9, unexported_too=True)) == [2, 3, 6, 4]
         tx.audit_records.mark_exported(tx.audit_records.unexported(1))
         assert numbers(tx.audit_records.expired(before, 9, unexported_too=False)) == [2]
-    assert everything(store) == {"audit_records": 5, "audit_lookups": 8, "audit_unexported": 0}
+    left = {"audit_records": 5, "audit_lookups": 0, "audit_unindexed": 4, "audit_unexported": 0}
+    assert everything(store) == left
+    enter_some(store, 9)
+    assert everything(store) == left | {"audit_lookups": 8, "audit_unindexed": 0}
     assert numbers(newest(store, "Username=alice")) == [5, 4, 3, 2]
     with store.record() as tx:
         oldest = tx.audit_records.expired(before, 1, unexported_too=True)
@@ -315,7 +414,9 @@ def test_expired_events_go_oldest_first_with_what_they_are_found_by_up_to_what_i
         tx.audit_records.delete_expired([(NOW, "e000", [])])
         latest = NOW + 2 * SECOND + timedelta(microseconds=1)
         assert tx.audit_records.retention() == Retention(400, True, latest)
-    assert everything(store) == {"audit_records": 4, "audit_lookups": 8, "audit_unexported": 0}
+    assert everything(store) == {
+        "audit_records": 4, "audit_lookups": 8, "audit_unindexed": 0, "audit_unexported": 0
+    }  # fmt: skip
 
 
 def test_nobody_has_events_kept_longer_in_the_middle_of_what_deletes_some(store: Store) -> None:

@@ -14,13 +14,15 @@ from typing import Any, Final, NamedTuple
 from hatchway.audit.steady_clock import SteadyClock
 from hatchway.audit.stored_events import read_event, read_terms
 from hatchway.store import Retention, Store, Transaction
+from hatchway.store.audit_rows import Found, Place
 
 GRACE: Final = timedelta(days=1)
 """For how long nothing goes that would have stayed by what held before."""
 SET: Final = "SetAuditRetention"
 """The event by which it is set. `atOnce` among its parameters is whether the grace is waived."""
 FOR_EVER: Final = "forever"
-_MOST_SET: Final = 1000
+_PAGE, _MOST_PAGES = 100, 20
+"""Of events by which it was set within a day: more than anybody sets. Where there are more, all is kept."""
 _AT_ONCE: Final = 200
 """Events of one transaction."""
 _PORTIONS: Final = 5
@@ -44,8 +46,9 @@ class InForce(NamedTuple):
 def in_force(tx: Transaction, kept: Retention, now: datetime) -> InForce:
     """The most cautious of what was set and of all that held within the grace before."""
     days, unexported_too, until = kept.days, kept.unexported_too, None
-    term = f"EventName={SET}"
-    said = tx.audit_records.newest(term, since=now - GRACE, until=None, before=None, limit=_MOST_SET)
+    said = _said(tx, now - GRACE)
+    if said is None:
+        return InForce(None, False, now + GRACE)
     for each in said:
         event = read_event(each.body) or {}
         if _part(event, "requestParameters").get("atOnce") is True:
@@ -62,6 +65,21 @@ def in_force(tx: Transaction, kept: Retention, now: datetime) -> InForce:
         if longer or spares:
             until = max(until or each.event_time, each.event_time)
     return InForce(days, unexported_too, None if until is None else until + GRACE)
+
+
+def _said(tx: Transaction, since: datetime) -> list[Found] | None:
+    """The events by which it was set since then, newest first; None where there are too many to be seen."""
+    found: list[Found] = []
+    before: Place | None = None
+    for _ in range(_MOST_PAGES):
+        page = tx.audit_records.newest(
+            f"EventName={SET}", since=since, until=None, before=before, limit=_PAGE
+        )
+        found += page.found
+        before = page.end
+        if before is None:
+            return found
+    return None
 
 
 def _part(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -205,7 +205,7 @@ def tasks(
     history = DeletionHistory()
     dead_workers = DeadWorkers(replace(plane, store=store, clock=shared_time))
     earlier = shared_time.earlier
-    lookups = LookupFill(store, earlier)
+    lookups = LookupFill(store, earlier, time.monotonic)
 
     def led(name: str, every: float, run: Callable[[], object]) -> Task:
         return Task(name, every, run, partial(leadership.leads, HOUSEKEEPING))
@@ -244,6 +244,7 @@ def tasks(
     return (
         led("purge deleted endpoints", 5, purge_endpoints),
         led("note uses of access keys", 30, KeyUses(store, earlier).note),
+        led("make new events found from their index", 1, lookups.enter),
         led("make older events found", 1, lookups.fill),
         led("make events of older programs found", 30, lookups.catch_up),
         led("delete old events", 1, RetentionRun(store, earlier, time.monotonic).run),

@@ -25,7 +25,7 @@ else.
 | `locks` | locks by name |
 | `rows` | a repository: one table's rows as nouns |
 | `matching` | patterns with wildcards, in either database |
-| `audit_rows` | that of audit records, with what they are found by |
+| `audit_rows`, `term_lines` | that of audit records, with what they are found by, and that as a text |
 | `tables`, `columns` | the tables, and how fields are kept in SQLite and PostgreSQL alike |
 | `feed`, `notifications` | what has changed since a revision, and when to ask |
 | `feed_statements` | the statements of that |

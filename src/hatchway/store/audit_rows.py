@@ -1,7 +1,9 @@
 """The audit trail's records, with the index of what they are found by.
 
-Whoever enters a record enters its terms with it: `audit_lookups` has a row for each, in the order of time, so
-that a page of what has a term is read from one place of one tree, however long the trail is.
+`audit_lookups` has a row for each term of each event, in the order of time, so that a page of what has a term
+is read from one place of one tree, however long the trail is. Such rows lie far apart: whoever enters a
+record enters all its terms as one row of `audit_unindexed`, and those of many events are entered in
+`audit_lookups` together, in its order (`hatchway.audit.lookup_fill`). Events are looked for in both.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,15 +12,18 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Dialect,
     Integer,
     Select,
+    Table,
     and_,
     bindparam,
     delete,
     func,
     or_,
     select,
+    union,
     update,
 )
 
@@ -31,14 +36,20 @@ from hatchway.store.tables import (
     audit_records,
     audit_retention,
     audit_unexported,
+    audit_unindexed,
 )
+from hatchway.store.term_lines import from_lines, to_lines
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_EARLIEST, _LATEST = (
+    (each.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND for each in (datetime.min, datetime.max)
+)
 
 _records = audit_records.c
 _lookups = audit_lookups.c
 _unexported = audit_unexported.c
+_unindexed = audit_unindexed.c
 _retention = audit_retention.c
 _MOST: Final = bindparam("most", type_=Integer)
 _DUE: Final = (
@@ -56,12 +67,63 @@ _FORMERLY_DUE: Final = (
 """Records of programs of before `audit_unexported`."""
 
 
+_UNINDEXED: Final = (
+    select(_unindexed.moment, _unindexed.event_id, _unindexed.terms)
+    .order_by(_unindexed.moment, _unindexed.event_id)
+    .limit(_MOST)
+)
+
+Place = tuple[datetime, str]
+"""The time and the id of an event."""
+Entry = tuple[str, int, str]
+"""A term, and the moment and the id of an event that it finds."""
+
+_LOOKED_THROUGH: Final = 4000
+"""Events that are not in `audit_lookups` yet, of one look-up: some milliseconds' work."""
+
+
 class Found(NamedTuple):
     """An event's place in the trail, newest first, and its JSON text."""
 
     event_time: datetime
     event_id: str
     body: str
+
+
+class Page(NamedTuple):
+    """Some of the events that are looked for, newest first.
+
+    Attributes:
+        end: a place in that order up to which these are all, and behind which there may be more; None where
+            there are none.
+    """
+
+    found: list[Found]
+    end: Place | None
+
+
+class Unindexed(NamedTuple):
+    """An event that is not in `audit_lookups` yet, and what it is to be found by."""
+
+    moment: int
+    event_id: str
+    terms: tuple[str, ...]
+
+
+def in_order_of_index(events: Iterable[Unindexed]) -> list[Entry]:
+    """The rows in `audit_lookups` of events that come in the order of time."""
+    places: dict[str, list[tuple[int, str]]] = {}
+    for moment, event_id, terms in events:
+        place = moment, event_id
+        for term in terms:
+            places.setdefault(term, []).append(place)
+    return [(term, *place) for term in sorted(places) for place in places[term]]
+
+
+def entries_of(time: datetime, event_id: str, terms: Iterable[str]) -> list[Entry]:
+    """The rows of an event in `audit_lookups`."""
+    moment = _moment(time)
+    return [(term, moment, event_id) for term in terms]
 
 
 class Retention(NamedTuple):
@@ -85,13 +147,21 @@ class AuditRows(Rows[AuditRecord]):
         records = list(nouns)
         super()._insert(records, statement)
         self._await_export(records)
-        self.index((record.event_time, record.event_id, record.terms) for record in records)
+        self._await_index(records)
 
     def _await_export(self, records: Iterable[AuditRecord]) -> None:
         # Those of older programs are not entered again.
         due = [(record.event_time, record.event_id) for record in records if record.exported]
         if due:
             statement = adding(audit_unexported, ("event_time", "event_id"), self._connection.dialect)
+            statement.run(self._connection, list(zip(*due, strict=True)))
+
+    def _await_index(self, records: Iterable[AuditRecord]) -> None:
+        due = [
+            (_moment(each.event_time), each.event_id, to_lines(each.terms)) for each in records if each.terms
+        ]
+        if due:
+            statement = adding(audit_unindexed, ("moment", "event_id", "terms"), self._connection.dialect)
             statement.run(self._connection, list(zip(*due, strict=True)))
 
     def unexported(self, limit: int) -> list[Found]:
@@ -112,19 +182,25 @@ class AuditRows(Rows[AuditRecord]):
         mark = update(audit_records).where(*former, _records.event_id.in_(ids))
         self._connection.execute(mark.values(exported=True))
 
-    def index(self, events: Iterable[tuple[datetime, str, Sequence[str]]]) -> None:
-        """Enters what events are found by: their times, ids and terms. Twice is as once."""
-        terms: list[str] = []
-        moments: list[int] = []
-        ids: list[str] = []
-        for time, event_id, some in events:
-            terms += some
-            moments += [_moment(time)] * len(some)
-            ids += [event_id] * len(some)
-        if not terms:
-            return
-        statement = adding(audit_lookups, ("term", "moment", "event_id"), self._connection.dialect)
-        statement.run(self._connection, [terms, moments, ids])
+    def unindexed(self, limit: int) -> list[Unindexed]:
+        """The oldest events that are not in `audit_lookups` yet, in the order of time."""
+        return [
+            Unindexed(moment, event_id, from_lines(lines))
+            for moment, event_id, lines in self.rows(_UNINDEXED, most=limit)
+        ]
+
+    def mark_indexed(self, events: Sequence[Unindexed]) -> None:
+        """Notes that these events, which come in the order of time, are in `audit_lookups` with all terms."""
+        moments = _unindexed.moment.between(events[0].moment, events[-1].moment)
+        ids = [event.event_id for event in events]
+        self._connection.execute(delete(audit_unindexed).where(moments, _unindexed.event_id.in_(ids)))
+
+    def index(self, entries: Iterable[Entry]) -> None:
+        """Enters what events are found by. Twice is as once."""
+        columns = list(zip(*entries, strict=True))
+        if columns:
+            statement = adding(audit_lookups, ("term", "moment", "event_id"), self._connection.dialect)
+            statement.run(self._connection, columns)
 
     def newest(
         self,
@@ -132,66 +208,82 @@ class AuditRows(Rows[AuditRecord]):
         *,
         since: datetime | None,
         until: datetime | None,
-        before: tuple[datetime, str] | None,
+        before: Place | None,
         limit: int,
-    ) -> list[Found]:
-        """The newest events, those that have a term when one is given.
+    ) -> Page:
+        """Of the newest events, those that have a term when one is given: not all that there is room for,
+        where looking for them would take long.
 
         Args:
             since, until: bounds of their time; the latter is no longer within.
-            before: the time and id of an event that all of them come after in this order.
+            before: a place that all of them come after in this order.
+            limit: how many there may be.
         """
         if term is None:
             query = _page(_records.event_time, _records.event_id, since, until, before)
             query = query.add_columns(_records.body).limit(limit)
-            return [Found(*row) for row in self._connection.execute(query)]
-        found: list[Found] = []
-        place = None if before is None else (_moment(before[0]), before[1])
-        while len(found) < limit:
-            entries = self._entries(term, since=since, until=until, before=place, limit=limit)
-            # Who has a gateway's role may enter what leads to no event, or to one of another time.
-            known = set(entries)
-            these = self._these([event_id for _, event_id in entries])
-            found += [each for each in these if (_moment(each.event_time), each.event_id) in known]
-            if len(entries) < limit:
-                break
-            place = entries[-1]
-        return found[:limit]
+            found = [Found(*row) for row in self._connection.execute(query)]
+            return Page(found, found[-1][:2] if len(found) == limit else None)
+        span = _Span(
+            None if since is None else _moment(since),
+            None if until is None else _moment(until),
+            None if before is None else (_moment(before[0]), before[1]),
+        )
+        recent = span.newest_first(audit_unindexed)
+        last = self.rows(recent.offset(_LOOKED_THROUGH - 1).limit(1))
+        end: tuple[int, str] | None = (last[0][0], last[0][1]) if last else None
+        of_recent = span.newest_first(audit_unindexed, down_to=end).where(self._has(term))
+        of_index = span.newest_first(audit_lookups, down_to=end).where(_lookups.term == term)
+        # One statement: what is entered in the index meanwhile is in one of them.
+        both = union(*(select(each.limit(limit).subquery()) for each in (of_recent, of_index))).subquery()
+        places = self.rows(select(both).order_by(both.c.moment.desc(), both.c.event_id.desc()).limit(limit))
+        if len(places) == limit:
+            end = places[-1][0], places[-1][1]
+        # An entry may lead to no event, or to one of another time: retention has taken it, or who had a
+        # gateway's role when PostgreSQL did not look at entries yet has entered it.
+        these = {(_moment(each.event_time), each.event_id): each for each in self._these(places)}
+        found = [these[place] for place in places if place in these]
+        return Page(found, None if end is None else (_time(end[0]), end[1]))
 
-    def _entries(
-        self,
-        term: str,
-        *,
-        since: datetime | None,
-        until: datetime | None,
-        before: tuple[int, str] | None,
-        limit: int,
-    ) -> list[tuple[int, str]]:
-        first, end = (None if each is None else _moment(each) for each in (since, until))
-        query = _page(_lookups.moment, _lookups.event_id, first, end, before)
-        rows = self._connection.execute(query.where(_lookups.term == term).limit(limit))
-        return [(moment, event_id) for moment, event_id in rows]
+    def _has(self, term: str) -> ColumnElement[bool]:
+        """Whether an event that is not in `audit_lookups` yet has a term."""
+        place = func.instr if self._connection.dialect.name == "sqlite" else func.strpos
+        return place(_unindexed.terms, to_lines([term])) > 0
 
-    def _these(self, ids: Sequence[str]) -> list[Found]:
+    def _these(self, places: Sequence[Sequence[Any]]) -> list[Found]:
+        """The events whose ids come second."""
         query = select(_records.event_time, _records.event_id, _records.body)
-        rows = self._connection.execute(query.where(_records.event_id.in_(ids)))
-        return sorted((Found(*row) for row in rows), reverse=True)
+        rows = self._connection.execute(query.where(_records.event_id.in_([each[1] for each in places])))
+        return [Found(*row) for row in rows]
 
-    def unindexed(self, since: datetime, any_of: Sequence[str], limit: int) -> list[Found]:
-        """Events from a moment on that are without terms, as older programs enter them.
+    def all_indexed(self, since: datetime, until: datetime, any_of: Sequence[str]) -> bool:
+        """Whether all events from a moment on and before another are found by terms; each that is has one of
+        `any_of`."""
+        ids = union(*_ids_with_terms(since, until, any_of)).subquery()
+        times = _records.event_time >= since, _records.event_time < until
+        events = select(func.count()).select_from(audit_records).where(*times)
+        return bool(self.scalar(events) == self.scalar(select(func.count()).select_from(ids)))
 
-        `any_of` are terms one of which each event has that has any.
+    def without_terms(
+        self, after: Place, until: datetime, any_of: Sequence[str], look_at: int
+    ) -> tuple[list[Found], Place | None]:
+        """Of so many events that come after a place, in the order of time, those that no term finds: as older
+        programs enter them.
+
+        Returns:
+            Also the place of the last; None when there are no more before `until`.
         """
-        recent = _records.event_time >= since
-        indexed = and_(_lookups.term.in_(any_of), _lookups.moment >= _moment(since))
-        count = select(func.count())
-        if self.scalar(count.select_from(audit_records).where(recent)) == self.scalar(
-            count.select_from(audit_lookups).where(indexed)
-        ):
-            return []
-        known = {row[0] for row in self.rows(select(_lookups.event_id).where(indexed))}
-        ids = self.rows(select(_records.event_id).where(recent).order_by(_records.event_time))
-        return self._these([row[0] for row in ids if row[0] not in known][:limit])
+        time, event_id = _records.event_time, _records.event_id
+        later = time >= after[0], or_(time > after[0], event_id > after[1]), time < until
+        query = select(time, event_id).where(*later).order_by(time, event_id)
+        places = self.rows(query.limit(look_at))
+        if not places:
+            return [], None
+        last: Place = places[-1][0], places[-1][1]
+        with_terms = _ids_with_terms(places[0][0], last[0] + _MICROSECOND, any_of)
+        known = {row[0] for ids in with_terms for row in self.rows(ids)}
+        missing = [place for place in places if place[1] not in known]
+        return self._these(missing), last if len(places) == look_at else None
 
     def filled_back_to(self) -> datetime | None:
         """From when on events have terms, but for those of older programs; None when all do."""
@@ -241,12 +333,14 @@ class AuditRows(Rows[AuditRecord]):
     def delete_expired(self, events: Sequence[tuple[datetime, str, Sequence[str]]]) -> None:
         """Deletes events, of each its time, its id and its terms, in the order of time."""
         ids = [event_id for _, event_id, _ in events]
-        entries = [(term, _moment(time), event_id) for time, event_id, terms in events for term in terms]
+        entries = [entry for event in events for entry in entries_of(*event)]
         if entries:
             columns = list(zip(*entries, strict=True))
             _forget(self._connection.dialect).run(self._connection, columns)
         times = _unexported.event_time.between(events[0][0], events[-1][0])
         self._connection.execute(delete(audit_unexported).where(times, _unexported.event_id.in_(ids)))
+        moments = _unindexed.moment.between(_moment(events[0][0]), _moment(events[-1][0]))
+        self._connection.execute(delete(audit_unindexed).where(moments, _unindexed.event_id.in_(ids)))
         self._connection.execute(delete(audit_records).where(_records.event_id.in_(ids)))
         gone = events[-1][0] + _MICROSECOND
         later = or_(_retention.deleted_before.is_(None), _retention.deleted_before < gone)
@@ -275,13 +369,39 @@ def _page(
     return select(time, event_id).where(*conditions).order_by(time.desc(), event_id.desc())
 
 
+class _Span(NamedTuple):
+    """From a moment on, before another, and after a place in the order of newest first; any may be None."""
+
+    since: int | None
+    until: int | None
+    before: tuple[int, str] | None
+
+    def newest_first(self, table: Table, down_to: tuple[int, str] | None = None) -> Select[Any]:
+        """The moments and ids of a table within it, down to a place when one is given."""
+        moment, event_id = table.c.moment, table.c.event_id
+        query = _page(moment, event_id, *self)
+        if down_to is None:
+            return query
+        last, last_id = down_to
+        return query.where(moment >= last, or_(moment > last, event_id >= last_id))
+
+
+def _ids_with_terms(since: datetime, until: datetime, any_of: Sequence[str]) -> list[Select[Any]]:
+    """Two queries for the ids of the events in some time that are found by terms, one of `any_of` each."""
+    first, end = _moment(since), _moment(until)
+    return [
+        select(table.c.event_id).where(table.c.moment >= first, table.c.moment < end, *those)
+        for table, those in ((audit_lookups, [_lookups.term.in_(any_of)]), (audit_unindexed, []))
+    ]
+
+
 def _moment(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
 
 
 def _time(moment: int) -> datetime:
-    most = datetime.max.replace(tzinfo=UTC)
-    return min(most, _EPOCH + timedelta(microseconds=min(moment, _moment(most))))
+    """Whatever somebody has entered: the earliest or the latest that there is of what is none."""
+    return _EPOCH + timedelta(microseconds=max(_EARLIEST, min(moment, _LATEST)))
 
 
 @lru_cache(maxsize=2)

@@ -14,7 +14,7 @@ from hatchway.audit.terms import name_in, read_only_of, resources_of, term, term
 from hatchway.control.cloudtrail.event_tokens import InvalidEventToken, make_event_token, read_event_token
 from hatchway.control.operations import Call, Result, operation
 from hatchway.protocol import ServiceError
-from hatchway.store.audit_rows import Found
+from hatchway.store.audit_rows import Found, Page, Place
 
 log = structlog.get_logger("hatchway.control")
 
@@ -84,12 +84,13 @@ def lookup_events(call: Call) -> Result:
 
     call.authorize(Check("cloudtrail:LookupEvents"))
 
-    found = _find(call, lookup, before, size + 1)
+    found, end = _find(call, lookup, before, size + 1)
     page = _that_fit(found[:size])
-    more = len(found) > len(page)
+    if len(found) > len(page):
+        end = page[-1][:2]
     return {
         "Events": [told for each in page if (told := _told(each, lookup)) is not None],
-        "NextToken": make_event_token(call.vault, lookup.text, page[-1][:2]) if more else None,
+        "NextToken": None if end is None else make_event_token(call.vault, lookup.text, end),
     }
 
 
@@ -119,15 +120,15 @@ def read_lookup(parameters: Mapping[str, Any]) -> Lookup:
     )
 
 
-def _find(call: Call, lookup: Lookup, before: tuple[datetime, str] | None, limit: int) -> list[Found]:
+def _find(call: Call, lookup: Lookup, before: Place | None, limit: int) -> Page:
     if lookup.insights:
         # There are none.
-        return []
+        return Page([], None)
     if lookup.attribute == "EventId":
         record = call.tx.audit_records.get(lookup.value)
         if record is None or not _within(record.event_time, lookup):
-            return []
-        return [Found(record.event_time, record.event_id, record.body)]
+            return Page([], None)
+        return Page([Found(record.event_time, record.event_id, record.body)], None)
     return call.tx.audit_records.newest(
         lookup.term, since=lookup.since, until=lookup.until, before=before, limit=limit
     )

@@ -1,0 +1,96 @@
+"""Events that are not in `audit_lookups` yet, in a table of their own: many are entered there together.
+
+Programs of before go on entering events in `audit_lookups` themselves, and find those of others when they
+are there.
+
+In PostgreSQL what a gateway's role says of events (that they are to be exported, what they are found by) is
+looked at when it is entered: it counts for events that the same transaction has entered, and of which it has
+the right time; else the row is left out. Rows that lead nowhere were in others' way before, and events that
+had been exported could be so again.
+"""
+
+import json
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0033"
+down_revision = "0032"
+branch_labels = None
+depends_on = None
+oldest_program = "0027"
+
+# Whoever may add records may add what they are found by: a gateway's own role opens no tunnel otherwise.
+_GRANT = """
+    DO $$
+    DECLARE role record;
+    BEGIN
+        FOR role IN
+            SELECT DISTINCT grantee FROM information_schema.role_table_grants
+            WHERE table_schema = current_schema() AND table_name = 'audit_records'
+            AND privilege_type = 'INSERT' AND grantee NOT IN (current_user, 'PUBLIC')
+        LOOP
+            EXECUTE format('GRANT SELECT, INSERT ON audit_unindexed TO %I', role.grantee);
+        END LOOP;
+    END $$
+"""
+_MOMENT = "timestamptz '1970-01-01 00:00:00+00' + NEW.moment * interval '1 microsecond'"
+_TIMES = {"audit_unexported": "NEW.event_time", "audit_unindexed": _MOMENT, "audit_lookups": _MOMENT}
+"""The tables that tell something of events, and of when those are."""
+
+
+def upgrade() -> None:
+    op.create_table(
+        "audit_unindexed",
+        sa.Column("moment", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("event_id", sa.String(length=36), nullable=False),
+        sa.Column("terms", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("moment", "event_id", name="pk_audit_unindexed"),
+        sqlite_with_rowid=False,
+    )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "ALTER TABLE audit_unindexed ADD CONSTRAINT ck_audit_unindexed_bounds"
+            " CHECK (octet_length(terms) <= 1048576)"
+        )
+        op.execute(_GRANT)
+        for table, time in _TIMES.items():
+            _look_at(table, time)
+
+
+def _look_at(table: str, time: str) -> None:
+    schema = op.get_bind().dialect.identifier_preparer.quote(
+        op.get_bind().exec_driver_sql("SELECT current_schema()").scalar_one()
+    )
+    # Tables by their whole names: a session's own temporary ones go before others. A savepoint's transaction
+    # is younger than the one that it is in.
+    op.execute(
+        f"CREATE FUNCTION of_own_event_in_{table}() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN"  # noqa: S608
+        " IF pg_catalog.pg_has_role("
+        "current_user, (SELECT relowner FROM pg_catalog.pg_class WHERE oid = TG_RELID), 'USAGE')"
+        f" OR EXISTS (SELECT 1 FROM {schema}.audit_records AS entered WHERE entered.event_id = NEW.event_id"
+        f" AND entered.event_time = {time} AND pg_catalog.age(entered.xmin) <= 0)"
+        " THEN RETURN NEW; END IF; RETURN NULL; END $body$"
+    )
+    op.execute(
+        f"CREATE TRIGGER of_own_event BEFORE INSERT ON {table}"
+        f" FOR EACH ROW EXECUTE FUNCTION of_own_event_in_{table}()"
+    )
+
+
+def downgrade() -> None:
+    connection = op.get_bind()
+    if connection.dialect.name == "postgresql":
+        for table in _TIMES:
+            op.execute(f"DROP TRIGGER of_own_event ON {table}")
+            op.execute(f"DROP FUNCTION of_own_event_in_{table}()")
+    enter = sa.text(
+        "INSERT INTO audit_lookups (term, moment, event_id) VALUES (:term, :moment, :event_id)"
+        " ON CONFLICT DO NOTHING"
+    )
+    for moment, event_id, lines in connection.execute(
+        sa.text("SELECT moment, event_id, terms FROM audit_unindexed")
+    ).fetchall():
+        for line in lines.strip().split("\n"):
+            connection.execute(enter, {"term": json.loads(line), "moment": moment, "event_id": event_id})
+    op.drop_table("audit_unindexed")
