@@ -26,7 +26,7 @@ from hatchway.access.access_keys import create_access_key
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
-from hatchway.control.http_server import HttpsServer
+from hatchway.control.http.server import HttpsServer
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.account import Account, Quotas
 from hatchway.domain.arns import Arns

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
-from hatchway.control.http_server import HttpsServer
+from hatchway.control.http.server import HttpsServer
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.arns import Arns
 from hatchway.store import Store

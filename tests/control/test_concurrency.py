@@ -16,8 +16,9 @@ from tests.control.harness import INSTANCE, SUBNET, SharedServer, World, world_i
 from tests.store.postgresql_server import PostgresqlServer, postgresql_server, server_programs
 
 from hatchway.audit.group_commit import GroupCommit
-from hatchway.control import host_authentication, host_tokens
+from hatchway.control import host_tokens
 from hatchway.control.application import create_application
+from hatchway.control.hosts import authentication
 from hatchway.protocol.service_models import OWN_MODELS
 from hatchway.store import Store
 from hatchway.transport.listening.sources import Sources
@@ -186,7 +187,7 @@ def test_what_an_enrolment_ends_a_host_that_asks_meanwhile_does_not_put_back(
     first, following = (client.enroll_host(InstanceId=INSTANCE)["HostToken"] for _ in range(2))
     newest = amid(
         monkeypatch,
-        host_authentication,
+        authentication,
         lambda: ask(world, following),
         lambda: client.enroll_host(InstanceId=INSTANCE, AtOnce=at_once),
     )["HostToken"]

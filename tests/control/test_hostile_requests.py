@@ -12,7 +12,8 @@ from sqlalchemy.exc import OperationalError
 from tests.control.harness import World
 
 from hatchway.audit.group_commit import Closed
-from hatchway.control import http_protocol, operations
+from hatchway.control import operations
+from hatchway.control.http import protocol
 from hatchway.control.operations import Operation
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
 from hatchway.domain.host_token import HOST_TOKEN
@@ -154,7 +155,7 @@ def test_what_is_no_http_is_refused(world: World, raw: bytes) -> None:
 def test_a_client_that_never_ends_its_head_is_cut_off(
     world: World, monkeypatch: pytest.MonkeyPatch, before: bytes
 ) -> None:
-    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.2)
     with connected(world) as wire:
         wire.sendall(before)
         answer = b""

@@ -15,8 +15,8 @@ from hatchway.audit import refusals
 from hatchway.audit.export import Export
 from hatchway.audit.log import LARGEST_OF_OTHERS
 from hatchway.audit.refusals import AT_ONCE
-from hatchway.control.authorized_keys import authorized_keys
 from hatchway.control.bearer_tokens import BearerRefused
+from hatchway.control.hosts.authorized_keys import authorized_keys
 from hatchway.control.housekeeping import record_refusals
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
 from hatchway.domain.host_token import HOST_TOKEN, HostToken

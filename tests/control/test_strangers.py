@@ -19,12 +19,13 @@ from tests.control.harness import INSTANCE, SharedServer, World
 from tests.control.hostile_clients import Bound, Outcome
 from tests.control.test_ssh_keys import FINGERPRINT, enrolled
 
-from hatchway.control import application, bodies, dispatcher, http_protocol, http_server
+from hatchway.control import application, dispatcher
 from hatchway.control.application import create_application
 from hatchway.control.attempt import ApiRequest
-from hatchway.control.bodies import Bodies
 from hatchway.control.dispatcher import Dispatcher
-from hatchway.control.keep_alive import KeptAliveConnections
+from hatchway.control.http import bodies, protocol, server
+from hatchway.control.http.bodies import Bodies
+from hatchway.control.http.keep_alive import KeptAliveConnections
 from hatchway.control.threads import ThreadCounts
 from hatchway.store import server_time
 from hatchway.transport.asyncio_tls import RECORDS
@@ -131,15 +132,15 @@ def test_every_part_of_a_request_has_its_deadline(
     world: World, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     for module, deadline in (
-        (http_server, "SHUTDOWN_SECONDS"),
-        (http_protocol, "HEADER_SECONDS"),
-        (http_protocol, "LINGER_SECONDS"),
-        (http_protocol, "WRITE_SECONDS"),
+        (server, "SHUTDOWN_SECONDS"),
+        (protocol, "HEADER_SECONDS"),
+        (protocol, "LINGER_SECONDS"),
+        (protocol, "WRITE_SECONDS"),
         (bodies, "GRACE"),
     ):
         monkeypatch.setattr(module, deadline, 0.3)
     # Where it is not the handshake that takes too long, ten at once have the time for it.
-    monkeypatch.setattr(http_server, "HANDSHAKE_SECONDS", 0.3 if name in HALF_OPEN else 30)
+    monkeypatch.setattr(server, "HANDSHAKE_SECONDS", 0.3 if name in HALF_OPEN else 30)
     with attacked(world) as there:
         outcome = HOLDING[name](HOST, there.shared_server.port, Bound(10, 60.0), STRANGER)
     # It was over long before the attacker would have had enough.
@@ -302,9 +303,9 @@ def test_who_is_known_may_ask_for_health_up_to_a_rate(world: World, monkeypatch:
 
 def test_strangers_do_not_hold_up_a_server_that_stops(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, deadline in (
-        (http_server, "HANDSHAKE_SECONDS"),
-        (http_server, "SHUTDOWN_SECONDS"),
-        (http_protocol, "HEADER_SECONDS"),
+        (server, "HANDSHAKE_SECONDS"),
+        (server, "SHUTDOWN_SECONDS"),
+        (protocol, "HEADER_SECONDS"),
         (bodies, "GRACE"),
     ):
         monkeypatch.setattr(module, deadline, 600.0)
@@ -359,8 +360,8 @@ def test_a_stranger_has_one_answer_on_a_connection_and_a_caller_all_of_them(worl
 def test_an_answer_that_is_not_read_ends_the_connection_of_a_caller_too(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "WRITE_SECONDS", 0.5)
-    monkeypatch.setattr(http_server, "SHUTDOWN_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(server, "SHUTDOWN_SECONDS", 0.5)
 
     async def large(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -11,7 +11,6 @@ from sqlalchemy import String
 from hatchway.access.failure_message import SIZE
 from hatchway.access.vault import Vault
 from hatchway.client.os_user import is_os_user
-from hatchway.control import authorized_keys
 from hatchway.control.catalogue import OPERATIONS
 from hatchway.control.ec2 import (
     endpoints,
@@ -22,6 +21,7 @@ from hatchway.control.ec2 import (
     security_groups,
     tags,
 )
+from hatchway.control.hosts import authorized_keys
 from hatchway.domain import endpoint, ids, public_key
 from hatchway.domain.endpoint import IpAddressType
 from hatchway.fleet import identity_sections, values

@@ -1,6 +1,6 @@
 """The control plane: one HTTP application, one module a service.
 
-A call's way: `http_server` (TLS, limits, keep-alive) → `application` (which kind of request; its size and
+A call's way: `http.server` (TLS, limits, keep-alive) → `application` (which kind of request; its size and
 time) → `dispatcher` (authenticate, parse, run, record; errors become responses) → an operation in `ec2`,
 `iam`, `instance_connect`, `sts`, `cloudtrail` or `hatchway_service` → the reply, rendered by
 `hatchway.protocol`.
@@ -8,7 +8,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | modules | hold |
 |---|---|
 | `process`, `plane` | the process from its settings to its end; what all of it works with |
-| `http_server`, `http_protocol`, `http_syntax`, `bodies`, `keep_alive` | HTTP/1.1 within limits |
+| `http` | HTTP/1.1 within limits |
 | `application`, `dispatcher`, `attempt` | from a request to its answer and its record |
 | `plain_answers` | answers where no service's protocol is known |
 | `threads`, `concurrency`, `call_rates` | who gets a thread; how many calls of a principal, and how fast |
@@ -19,11 +19,8 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `texts`, `unsupported`, `page_tokens` | the rule for texts; refused parameters; tokens of pages |
 | `host_routes` | what hosts and machines ask and say, by tokens of their own |
 | `bearer_tokens` | the tokens by which these ask, and how they are refused |
-| `host_tokens`, `host_authentication` | the token by which a target host is known |
-| `authorized_keys` | what its sshd asks: which keys let in whom |
-| `host_key_reports` | the keys by which its sshd is known |
-| `host_proofs` | a key by which a host sees that its sshd asks here |
-| `host_registration`, `own_machines` | hosts that register themselves, and at which addresses none does |
+| `host_tokens` | the tokens by which target hosts are known |
+| `hosts` | what target hosts ask and say by them, and hosts that register themselves |
 | `machines`, `own_keys` | machines that join: keys and certificates for their role |
 | `fleet` | the fleet file on a store: `apply` and `export` |
 | `audit_trail`, `tracing` | a call as an event, and as a span |

@@ -39,10 +39,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.context import Origin
 from hatchway.control.attempt import ApiRequest
-from hatchway.control.bodies import Bodies, stated_length
 from hatchway.control.dispatcher import Dispatcher, Outcome
 from hatchway.control.host_routes import HostRoutes
-from hatchway.control.http_protocol import REQUEST_ID_HEADER, ClientConnection
+from hatchway.control.http.bodies import Bodies, stated_length
+from hatchway.control.http.protocol import REQUEST_ID_HEADER, ClientConnection
 from hatchway.control.other_services import other_service
 from hatchway.control.plain_answers import (
     BUSY,

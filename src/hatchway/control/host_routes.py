@@ -8,13 +8,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from hatchway.control.authorized_keys import authorized_keys
 from hatchway.control.bearer_tokens import BearerRefused, claimed_id
-from hatchway.control.bodies import Bodies, stated_length
-from hatchway.control.host_key_reports import LARGEST_REPORT, report_host_keys
-from hatchway.control.host_proofs import LARGEST_KEY, make_proof_key
-from hatchway.control.host_registration import LARGEST_REQUEST as LARGEST_REGISTRATION
-from hatchway.control.host_registration import register_host
+from hatchway.control.hosts.authorized_keys import authorized_keys
+from hatchway.control.hosts.key_reports import LARGEST_REPORT, report_host_keys
+from hatchway.control.hosts.proofs import LARGEST_KEY, make_proof_key
+from hatchway.control.hosts.registration import LARGEST_REQUEST as LARGEST_REGISTRATION
+from hatchway.control.hosts.registration import register_host
+from hatchway.control.http.bodies import Bodies, stated_length
 from hatchway.control.machines.joining import join_machine
 from hatchway.control.machines.renewal import renew_machine
 from hatchway.control.machines.requests import LARGEST_REQUEST as LARGEST_OF_MACHINES
@@ -27,7 +27,7 @@ from hatchway.domain.machine import JOIN_TOKEN, MACHINE_TOKEN
 from hatchway.protocol import ServiceError
 
 if TYPE_CHECKING:
-    from hatchway.control.http_protocol import ClientConnection
+    from hatchway.control.http.protocol import ClientConnection
 
 Answer = TypeVar("Answer")
 

@@ -15,7 +15,7 @@ from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
 from hatchway.control.call_rates import DEFAULT_RATES, CallRates, Kind
 from hatchway.control.housekeeping import record_refusals
-from hatchway.control.http_server import HttpsServer
+from hatchway.control.http.server import HttpsServer
 from hatchway.control.metrics import ControlMetrics
 from hatchway.control.own_keys import Authority, OwnKeys
 from hatchway.control.plane import ControlPlane

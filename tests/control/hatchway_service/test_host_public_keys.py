@@ -12,7 +12,7 @@ from tests.control.harness import ARNS, INSTANCE, STOPPED_INSTANCE, Answer, Worl
 from tests.control.hatchway_service.refusals import allow, refused
 from tests.control.test_ssh_keys import announced, ask, enrolled, new_key
 
-from hatchway.control.host_key_reports import LARGEST_REPORT, PAUSE
+from hatchway.control.hosts.key_reports import LARGEST_REPORT, PAUSE
 from hatchway.domain.public_key import parse_public_key
 from hatchway.domain.ssh_key import MOST_HOST_KEYS
 

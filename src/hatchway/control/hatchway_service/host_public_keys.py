@@ -1,4 +1,4 @@
-"""The public keys by which hosts are known, as they reported them (`hatchway.control.host_key_reports`)."""
+"""The public keys by which hosts are known, as they reported them (`hatchway.control.hosts.key_reports`)."""
 
 from hatchway.access.authorization import Check, Guard
 from hatchway.access.context import resource_tag_keys

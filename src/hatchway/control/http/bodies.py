@@ -25,7 +25,7 @@ def stated_length(request: Request) -> int:
     Raises:
         ServiceError: it is too large.
     """
-    # It is all digits, and there is no other way to have a body: `http_syntax` makes sure of that.
+    # It is all digits, and there is no other way to have a body: `syntax` makes sure of that.
     length = int(request.headers.get("content-length", "0"))
     if length > LARGEST_REQUEST:
         raise _too_large()

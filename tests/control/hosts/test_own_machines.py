@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.store.migrated import empty_store
 
-from hatchway.control.own_machines import addresses_of, own_machine
+from hatchway.control.hosts.own_machines import addresses_of, own_machine
 
 
 def test_hosts_are_known_by_address_and_by_name_and_what_does_not_resolve_is_left_out() -> None:

@@ -14,7 +14,7 @@ import h11
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from hatchway.control.http_syntax import HttpConnection
+from hatchway.control.http.syntax import HttpConnection
 from hatchway.protocol import LARGEST_REQUEST
 from hatchway.transport.listening.sources import Source, Sources, source_of
 

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from hatchway.control.bearer_tokens import BearerRefused
-from hatchway.control.host_authentication import known_host, put_in_force
+from hatchway.control.hosts.authentication import known_host, put_in_force
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.text import line_problem
 from hatchway.store.tables import pushed_keys

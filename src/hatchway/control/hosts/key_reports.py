@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from hatchway.control.bearer_tokens import BearerRefused
-from hatchway.control.host_authentication import host_record, known_host, put_in_force
+from hatchway.control.hosts.authentication import host_record, known_host, put_in_force
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.public_key import (
     HOST_KEY_TYPES,

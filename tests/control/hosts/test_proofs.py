@@ -7,7 +7,7 @@ import pytest
 from tests.control.harness import ARNS, INSTANCE, STOPPED_INSTANCE, Answer, World
 from tests.control.test_ssh_keys import FINGERPRINT, KEY, announced, ask, enrolled, new_key, push
 
-from hatchway.control.host_proofs import LARGEST_KEY, LIFETIME, PAUSE
+from hatchway.control.hosts.proofs import LARGEST_KEY, LIFETIME, PAUSE
 from hatchway.domain.public_key import parse_public_key
 
 

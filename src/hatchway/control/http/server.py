@@ -20,8 +20,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import HANDLED_SIGNALS
 
-from hatchway.control.http_protocol import ClientConnection
-from hatchway.control.keep_alive import KeptAliveConnections
+from hatchway.control.http.keep_alive import KeptAliveConnections
+from hatchway.control.http.protocol import ClientConnection
 from hatchway.supervision.supervised import Supervised
 from hatchway.transport.asyncio_tls import Records, TlsProtocol
 from hatchway.transport.listening.listener import MAX_PENDING, AcceptedConnection, Listener

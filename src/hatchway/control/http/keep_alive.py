@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from hatchway.control.http_protocol import ClientConnection
+from hatchway.control.http.protocol import ClientConnection
 
 if TYPE_CHECKING:
     from hatchway.transport.listening.sources import Source

@@ -5,7 +5,7 @@ import time
 import h11
 import pytest
 
-from hatchway.control.http_syntax import MOST_HEADERS, HttpConnection
+from hatchway.control.http.syntax import MOST_HEADERS, HttpConnection
 
 EMPTY = pytest.mark.parametrize("ending", [b"\r\n", b"\n"])
 

@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, select
 from hatchway.control.bearer_tokens import BearerRefused, refusals_counted, shown_token
 from hatchway.control.hatchway_service.registration import Registration, registered
 from hatchway.control.host_tokens import new_host_token
-from hatchway.control.own_machines import addresses_of, own_machine
+from hatchway.control.hosts.own_machines import addresses_of, own_machine
 from hatchway.control.plane import ControlPlane
 from hatchway.control.service_events import service_record
 from hatchway.domain.account import AuditRecord

@@ -11,9 +11,9 @@ token gives nobody a shell or a way through. It is not good for one look-up alon
 from datetime import datetime, timedelta
 from typing import Final
 
-from hatchway.control.authorized_keys import is_os_user
 from hatchway.control.bearer_tokens import BearerRefused
-from hatchway.control.host_authentication import host_record, known_host, put_in_force
+from hatchway.control.hosts.authentication import host_record, known_host, put_in_force
+from hatchway.control.hosts.authorized_keys import is_os_user
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.public_key import InvalidPublicKey, authorized_keys_line, parse_public_key
 from hatchway.domain.ssh_key import PushedKey
