@@ -1,13 +1,10 @@
 """PostgreSQL tells of a change, and SQLite's file shows one, so that nobody has to ask all the time."""
 
 import asyncio
-import os
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -33,7 +30,6 @@ def only_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by the clock."""
     monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
     monkeypatch.setattr("hatchway.store.notifications.POLLING_INTERVAL", HOUR)
-    monkeypatch.setattr("hatchway.store.notifications.QUIET_INTERVAL", HOUR)
 
 
 @pytest.fixture
@@ -119,27 +115,6 @@ def test_what_no_gateway_follows_and_what_is_undone_are_not_told(store: Store) -
         await notified
 
     with_notifications(store, work)
-
-
-def test_who_is_cancelled_just_when_it_is_time_to_look_has_nothing_fail(
-    in_a_file: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hatchway.store.notifications.INTERVAL", 0.0)
-    failed: list[dict[str, Any]] = []
-
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, problem: failed.append(problem))
-        async with in_a_file.notifications() as notifications:
-            waiting = asyncio.ensure_future(notifications.next())
-            await asyncio.sleep(0)
-            # The loop makes this call before that of a timer that is due then.
-            loop.call_soon(waiting.cancel)
-            await asyncio.wait([waiting])
-            assert waiting.cancelled()
-
-    asyncio.run(run())
-    assert failed == []
 
 
 def test_many_changes_at_once_are_few_notifications(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,63 +248,3 @@ def test_nothing_listens_any_more_afterwards(store: Store, administration: Engin
                 return
             connection.execute(text("SELECT pg_sleep(0.1)"))
     pytest.fail("it still listens")
-
-
-def test_a_change_by_another_connection_shows_in_the_file_and_nothing_else_does(in_a_file: Store) -> None:
-    other = Store.open(in_a_file.engine.url.render_as_string())
-
-    async def work(notifications: ChangeNotifications) -> None:
-        notified = asyncio.create_task(notifications.next())
-        assert in_a_file.revision() == 0
-        await assert_silence(notified)
-        put(other, "alice")
-        await notified
-        assert in_a_file.revision() == 1
-
-    with_notifications(in_a_file, work)
-    other.close()
-
-
-def test_no_change_is_missed_however_they_follow_each_other(
-    in_a_file: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hatchway.store.notifications.INTERVAL", 0.001)
-    other, random = Store.open(in_a_file.engine.url.render_as_string()), Random(7)
-
-    async def work(notifications: ChangeNotifications) -> None:
-        for number in range(100):
-            await asyncio.to_thread(put, other, f"user{number}")
-            await asyncio.sleep(random.choice([0, 0, 0.001, 0.01, 0.06]))
-            if number % 3 == 0:
-                # The file begins anew.
-                with other.engine.connect() as connection:
-                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            while in_a_file.revision() <= number:
-                await notifications.next()
-
-    with_notifications(in_a_file, work)
-    other.close()
-
-
-def test_the_store_is_looked_at_all_the_same_when_the_file_shows_nothing(
-    in_a_file: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hatchway.store.notifications.QUIET_INTERVAL", 0.05)
-
-    async def work(notifications: ChangeNotifications) -> None:
-        for _ in range(5):
-            await notifications.next()
-
-    with_notifications(in_a_file, work)
-
-
-def test_a_file_that_may_change_again_without_showing_it_is_no_sign_of_rest(in_a_file: Store) -> None:
-    log = Path(f"{in_a_file.engine.url.database}-wal")
-
-    async def work(notifications: ChangeNotifications) -> None:
-        # As when it has been written this very moment, or the clock was set back.
-        os.utime(log, (time.time() + HOUR, time.time() + HOUR))
-        for _ in range(3):
-            await notifications.next()
-
-    with_notifications(in_a_file, work)

@@ -28,6 +28,7 @@ else.
 | `audit_rows`, `term_lines` | that of audit records, with what they are found by, and that as a text |
 | `tables`, `columns` | the tables, and how fields are kept in SQLite and PostgreSQL alike |
 | `feed`, `notifications` | what has changed since a revision, and when to ask |
+| `write_ahead_log`, `inotify` | when SQLite's file has changed; being told so by the system |
 | `feed_statements` | the statements of that |
 | `sqlite_writer` | how a process writes to SQLite, and when that is on the disk |
 | `sqlite_file` | whether SQLite's file is still the one that was opened |

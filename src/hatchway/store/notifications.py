@@ -7,8 +7,7 @@ costs a query, and one that is lost costs the time until the next.
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from hatchway.store.pooler import pools_by_transaction
 from hatchway.store.problems import log_fields
+from hatchway.store.write_ahead_log import WriteAheadLog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,11 +35,7 @@ has something to tell cannot commit (PostgreSQL: "NOTIFY")."""
 QUEUE_USAGE: Final = "SELECT pg_notification_queue_usage()"
 
 INTERVAL: Final = 0.1
-"""Seconds between two looks at SQLite's file, and between two notifications."""
-
-QUIET_INTERVAL: Final = 5.0
-"""Seconds after which to look although SQLite's file is as it was. Nobody commits without writing to it, so
-this is for what nobody thought of."""
+"""Seconds between two notifications."""
 
 LISTENING_INTERVAL: Final = 5.0
 """Seconds after which to look although PostgreSQL, which is being listened to, has told nothing."""
@@ -51,9 +47,6 @@ _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 """Seconds before the next attempt to listen: twice as many after each that was soon over (exponential
 backoff)."""
-
-_COARSE: Final = 0.05
-"""Seconds within which a file may change twice and keep its time: the clock for files ticks slowly."""
 
 log = structlog.get_logger("hatchway.store")
 
@@ -69,7 +62,8 @@ class ChangeNotifications(Protocol):
 async def change_notifications(engine: Engine) -> AsyncIterator[ChangeNotifications]:
     """Of a database, while in the context."""
     if engine.dialect.name != "postgresql":
-        yield _WriteAheadLog(Path(f"{engine.url.database}-wal"))
+        with closing(WriteAheadLog(Path(f"{engine.url.database}-wal"))) as written:
+            yield written
         return
     notify = _Notify(engine)
     listening = asyncio.create_task(notify.listen())
@@ -79,46 +73,6 @@ async def change_notifications(engine: Engine) -> AsyncIterator[ChangeNotificati
         listening.cancel()
         with suppress(asyncio.CancelledError):
             await listening
-
-
-class _WriteAheadLog:
-    """Of SQLite: each commit, of whichever process, is written to its write-ahead log."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._state: tuple[int, int, int] | None = None
-
-    async def next(self) -> None:
-        loop = asyncio.get_running_loop()
-        told = loop.create_future()
-        until = loop.time() + QUIET_INTERVAL
-
-        # By a timer: this is most of what an idle gateway does, and a coroutine that sleeps takes longer.
-        def look() -> None:
-            if told.done():
-                # Whoever waited has just been cancelled.
-                return
-            before, self._state = self._state, self._look()
-            if self._state is None or self._state != before or loop.time() >= until:
-                told.set_result(None)
-            else:
-                self._timer = loop.call_later(INTERVAL, look)
-
-        self._timer = loop.call_later(INTERVAL, look)
-        try:
-            await told
-        finally:
-            self._timer.cancel()
-
-    def _look(self) -> tuple[int, int, int] | None:
-        """A value that will differ after the next change; None while that is not certain."""
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        if time.time() - status.st_mtime < _COARSE:
-            return None
-        return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class _Notify:

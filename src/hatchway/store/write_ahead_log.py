@@ -1,0 +1,102 @@
+"""When SQLite's write-ahead log has changed: each commit, of whichever process, is written to it first."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from hatchway.store.inotify import Inotify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INTERVAL: Final = 0.1
+"""Seconds between two times that somebody is told; and between two looks at the file where the system does
+not tell of it."""
+
+WATCHED_INTERVAL: Final = 0.5
+"""Seconds between two looks at the file where the system tells of it: on some file systems it tells nothing
+of what another machine has written."""
+
+QUIET_INTERVAL: Final = 5.0
+"""Seconds at most between two times that somebody is told although the file is as it was."""
+
+_COARSE: Final = 0.05
+"""Seconds within which a file may change twice and keep its time: the clock for files ticks slowly."""
+
+
+class WriteAheadLog:
+    """Of one database file. For one task; its owner closes it.
+
+    What has been written can be read only when its commit is over, which may wait for the disk meanwhile. So
+    after a change it is time to look again and again, each time after twice as long: what the disk held up is
+    seen after as long as it took.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._state: tuple[int, int, int] | None = None
+        self._pause = INTERVAL
+        self._not_before = 0.0
+        self._is_watched = False
+        try:
+            self._watch: Inotify | None = Inotify()
+        except OSError:
+            self._watch = None
+
+    def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+
+    async def next(self) -> None:
+        """Return when it is time to look."""
+        now = asyncio.get_running_loop().time
+        await asyncio.sleep(self._not_before - now())
+        changed = await self._changed(self._pause)
+        self._pause = INTERVAL if changed else min(2 * self._pause, QUIET_INTERVAL)
+        self._not_before = now() + INTERVAL
+        # Before the look that follows: what is written from now on is for the next.
+        self._is_watched = self._watch is not None and self._watch.begin(self._path)
+
+    async def _changed(self, within: float) -> bool:
+        """Whether the file changes within so many seconds."""
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[bool] = loop.create_future()
+        interval = min(within, WATCHED_INTERVAL if self._is_watched else INTERVAL)
+        until = loop.time() + within
+
+        def tell(changed: bool) -> None:
+            # Whoever waits may just have been cancelled, or told by the other of the two.
+            if not told.done():
+                told.set_result(changed)
+
+        # By a timer: a coroutine that sleeps takes longer.
+        def look() -> None:
+            before, self._state = self._state, self._look()
+            if self._state is None or self._state != before:
+                tell(True)
+            elif loop.time() >= until:
+                tell(False)
+            else:
+                self._timer = loop.call_later(interval, look)
+
+        self._timer = loop.call_later(interval, look)
+        if self._is_watched and self._watch is not None:
+            loop.add_reader(self._watch.descriptor, tell, True)
+        try:
+            return await told
+        finally:
+            self._timer.cancel()
+            if self._is_watched and self._watch is not None:
+                loop.remove_reader(self._watch.descriptor)
+
+    def _look(self) -> tuple[int, int, int] | None:
+        """A value that will differ after the next change; None while that is not certain."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        if time.time() - status.st_mtime < _COARSE:
+            return None
+        return status.st_ino, status.st_size, status.st_mtime_ns
