@@ -12,7 +12,7 @@ from tests.control.harness import Credentials, SharedServer, World
 
 from hatchway.audit import refusals
 from hatchway.audit.refusals import AT_ONCE
-from hatchway.control.housekeeping import record_refusals
+from hatchway.control.housekeeping.tasks import record_refusals
 from hatchway.domain.identity import AccessKey, KeyStatus
 from hatchway.transport.listening.sources import Sources
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.control.harness import INSTANCE, World, refused
 
 from hatchway.audit.export import Export
-from hatchway.control.housekeeping import Task
+from hatchway.control.housekeeping.housekeeper import Task
 from hatchway.control.metrics import ControlMetrics, outcome
 from hatchway.control.threads import Threads
 from hatchway.protocol import ServiceError

@@ -17,7 +17,7 @@ from hatchway.audit.log import LARGEST_OF_OTHERS
 from hatchway.audit.refusals import AT_ONCE
 from hatchway.control.bearer_tokens import BearerRefused
 from hatchway.control.hosts.authorized_keys import authorized_keys
-from hatchway.control.housekeeping import record_refusals
+from hatchway.control.housekeeping.tasks import record_refusals
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
 from hatchway.domain.host_token import HOST_TOKEN, HostToken
 from hatchway.protocol import LARGEST_REQUEST

@@ -17,7 +17,7 @@ from tests.gateway.account import ENDPOINT, endpoint
 from tests.installation.site import Site
 
 from hatchway.administration.joining import list_join_tokens, list_machines, remove_machine
-from hatchway.control.housekeeping import lead
+from hatchway.control.housekeeping.tasks import lead
 from hatchway.settings import DataDirectory
 from hatchway.store import leadership
 

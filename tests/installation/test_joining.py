@@ -41,7 +41,7 @@ from hatchway.administration.joining import (
 from hatchway.administration.key_steps import Step
 from hatchway.administration.promotion import promote
 from hatchway.cli import join_commands
-from hatchway.control.housekeeping import lead
+from hatchway.control.housekeeping.tasks import lead
 from hatchway.control.machines import grants, renewal, requests
 from hatchway.control.machines import joining as joining_there
 from hatchway.control.machines.certificates import issue_certificates

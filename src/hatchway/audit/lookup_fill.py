@@ -42,7 +42,7 @@ class LookupFill:
         self._monotonic = monotonic
         self._entered_at = monotonic()
         self._looked_until: datetime | None = None
-        self._began = clock()
+        self._began: datetime | None = None
         self._place: Place | None = None
 
     def enter(self) -> int:

@@ -25,7 +25,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `fleet` | the fleet file on a store: `apply` and `export` |
 | `audit_trail`, `tracing` | a call as an event, and as a span |
 | `service_events` | what hosts and machines do by their tokens, as events |
-| `upkeep`, `housekeeping`, `dead_workers`, `api_addresses` | what is done without being asked |
+| `housekeeping` | what is done without being asked |
 | `metrics` | what Prometheus is told |
 
 To add an operation, write one function beside its siblings; `operations` shows its shape. What must hold

@@ -14,13 +14,13 @@ from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
 from hatchway.control.call_rates import DEFAULT_RATES, CallRates, Kind
-from hatchway.control.housekeeping import record_refusals
+from hatchway.control.housekeeping.tasks import record_refusals
+from hatchway.control.housekeeping.upkeep import Upkeep, Watches
 from hatchway.control.http.server import HttpsServer
 from hatchway.control.metrics import ControlMetrics
 from hatchway.control.own_keys import Authority, OwnKeys
 from hatchway.control.plane import ControlPlane
 from hatchway.control.threads import ThreadCounts
-from hatchway.control.upkeep import Upkeep, Watches
 from hatchway.domain.arns import Arns
 from hatchway.metrics_listener import metrics_listener
 from hatchway.privileges import become

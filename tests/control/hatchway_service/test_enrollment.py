@@ -19,7 +19,8 @@ from tests.control.harness import (
 from tests.control.hatchway_service.refusals import allow, refused
 
 from hatchway.control.hatchway_service import enrollment
-from hatchway.control.housekeeping import purge_enrollment_tokens, record_refusals
+from hatchway.control.housekeeping.purges import purge_enrollment_tokens
+from hatchway.control.housekeeping.tasks import record_refusals
 from hatchway.domain.account import ApiAddress
 from hatchway.domain.machine import Machine, Role
 

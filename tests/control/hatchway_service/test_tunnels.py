@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ARNS, World
 
-from hatchway.control.housekeeping import purge_terminations
+from hatchway.control.housekeeping.purges import purge_terminations
 from hatchway.domain.tunnel import GatewayWorker, Tunnel
 
 ALICE, BOB = ARNS.user("alice"), ARNS.user("bob")

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from tests.control.harness import ACCOUNT, ARNS, REGION, World
 
 from hatchway.audit.service_uses import ServiceUses
-from hatchway.control.housekeeping import purge_last_accessed_jobs
+from hatchway.control.housekeeping.purges import purge_last_accessed_jobs
 from hatchway.control.iam.last_accessed import RETENTION
 
 READ = {"Effect": "Allow", "Action": ["ec2:Describe*", "iam:ListUsers"], "Resource": "*"}

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ACCOUNT, ARNS, Credentials, World
 
-from hatchway.control.housekeeping import SESSION_RETENTION, purge_sessions
+from hatchway.control.housekeeping.purges import SESSION_RETENTION, purge_sessions
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.protocol.service_models import OWN_MODELS
 

@@ -12,7 +12,7 @@ from tests.control.harness import World
 
 from hatchway.audit.events import EventSource, Outcome, event
 from hatchway.audit.log import to_record
-from hatchway.control.dead_workers import DeadWorkers
+from hatchway.control.housekeeping.dead_workers import DeadWorkers
 from hatchway.domain.tunnel import GRACE, GatewayWorker, Tunnel
 from hatchway.store import Transaction
 
@@ -128,7 +128,7 @@ def test_a_worker_that_could_not_renew_its_lease_has_a_round_to_do_so(world: Wor
 def test_a_worker_that_comes_back_while_it_is_buried_keeps_what_is_not_entered_yet(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.control.dead_workers._AT_ONCE", 2)
+    monkeypatch.setattr("hatchway.control.housekeeping.dead_workers._AT_ONCE", 2)
     carry(world, "gw-slow", *(f"tun-{number}" for number in range(5)))
     now = world.clock() + timedelta(hours=1)
     rounds = DeadWorkers(replace(world.plane, clock=lambda: now))

@@ -14,20 +14,15 @@ from tests.store.pasts import with_another_past
 
 from hatchway.audit import export
 from hatchway.audit.export import Export, FileNotWritten
-from hatchway.control.api_addresses import ApiAddresses
-from hatchway.control.housekeeping import (
+from hatchway.control.housekeeping.api_addresses import ApiAddresses
+from hatchway.control.housekeeping.housekeeper import Housekeeper, Task
+from hatchway.control.housekeeping.purges import (
     DeletionHistory,
-    Housekeeper,
-    Task,
-    export_task,
-    export_to,
-    lead,
-    process_tasks,
     purge_client_tokens,
     purge_deleted_endpoints,
     purge_pushed_keys,
-    tasks,
 )
+from hatchway.control.housekeeping.tasks import export_task, export_to, lead, process_tasks, tasks
 from hatchway.domain.account import ClientToken
 from hatchway.domain.ssh_key import PushedKey
 from hatchway.domain.tunnel import LEASE, GatewayWorker

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from hatchway.access.signing_keys import SigningKeys
-from hatchway.control.housekeeping import (
+from hatchway.control.housekeeping.housekeeper import Housekeeper, Task
+from hatchway.control.housekeeping.tasks import (
     AUDIT_FILE,
     HOUSEKEEPING,
-    Housekeeper,
-    Task,
     export_task,
     export_to,
     lead,

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from tests.control.harness import SharedServer, World, tunnel_user
 
 from hatchway.access.signing_keys import gateway_dates
+from hatchway.control.housekeeping.upkeep import Upkeep, Watches
 from hatchway.control.plane import ControlPlane
-from hatchway.control.upkeep import Upkeep, Watches
 from hatchway.settings import DataDirectory, Settings
 from hatchway.store import Membership, OtherInstallation, SchemaWatch, Store
 from hatchway.store.tables import accounts
