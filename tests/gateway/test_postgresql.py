@@ -321,12 +321,64 @@ def test_its_role_says_nothing_of_events_but_of_those_that_it_enters_with_that(
             owner.exec_driver_sql(f"DELETE FROM {each} WHERE event_id LIKE 'e-%%'")
 
 
+@pytest.mark.parametrize("table", _OF_EVENTS)
+def test_its_role_says_nothing_of_what_others_enter_while_its_transaction_goes_on(
+    table: str, account: StoredAccount
+) -> None:
+    """However long it has been open: what others begin meanwhile is younger, as its own savepoints are."""
+    now = datetime.now(UTC)
+    enter, record = text(_OF_EVENTS[table]), text(_RECORD)
+    told = text(f"SELECT event_id FROM {table} WHERE event_id LIKE 'e-%' ORDER BY event_id")
+    role = create_engine(account.url)
+    with role.connect() as connection:
+        connection.execute(record, {"id": "e-own", "time": now})
+        with account.store.engine.begin() as owner:
+            owner.execute(record, {"id": "e-theirs", "time": now})
+        connection.execute(enter, {"id": "e-theirs", "time": now})
+        # What is undone is nobody's.
+        with suppress(ZeroDivisionError), connection.begin_nested():
+            connection.execute(record, {"id": "e-undone", "time": now})
+            raise ZeroDivisionError
+        connection.execute(enter, {"id": "e-undone", "time": now})
+        with connection.begin_nested(), connection.begin_nested():
+            connection.execute(enter, {"id": "e-own", "time": now})
+        connection.commit()
+    role.dispose()
+    with account.store.engine.begin() as owner:
+        assert list(owner.execute(told).scalars()) == ["e-own"]
+        for each in (*_OF_EVENTS, "audit_records"):
+            owner.exec_driver_sql(f"DELETE FROM {each} WHERE event_id LIKE 'e-%%'")
+
+
+def test_no_type_of_its_session_moves_the_time_that_its_role_says_of_an_event(
+    account: StoredAccount,
+) -> None:
+    now = datetime.now(UTC)
+    role = create_engine(account.url)
+    with role.connect() as connection:
+        # A session's own types go before others.
+        connection.exec_driver_sql("CREATE DOMAIN pg_temp.timestamptz AS pg_catalog.timestamp")
+        connection.exec_driver_sql("SET TimeZone TO 'X+100'")
+        connection.execute(text(_RECORD), {"id": "e-own", "time": now})
+        for hours in (-100, 100):
+            connection.exec_driver_sql(
+                "INSERT INTO public.audit_unindexed SELECT (extract(epoch FROM event_time)"
+                f" + {hours} * 3600) * 1000000, event_id, '' FROM public.audit_records"
+                " WHERE event_id = 'e-own'"
+            )
+        connection.rollback()
+        assert not connection.exec_driver_sql("SELECT 1 FROM audit_unindexed").all()
+    role.dispose()
+
+
 def test_its_role_enters_no_event_with_endless_terms(account: StoredAccount) -> None:
     role = create_engine(account.url)
-    endless = "INSERT INTO audit_unindexed VALUES (0, 'e-own', repeat('a', 1048577))"
-    with role.connect() as connection, pytest.raises(IntegrityError):
+    with role.connect() as connection:
         connection.execute(text(_RECORD), {"id": "e-own", "time": datetime.fromtimestamp(0, UTC)})
-        connection.exec_driver_sql(endless)
+        for length, entered in ((32_769, 0), (32_768, 1)):
+            endless = f"INSERT INTO audit_unindexed VALUES (0, 'e-own', repeat('a', {length}))"
+            assert connection.exec_driver_sql(endless).rowcount == entered
+        connection.rollback()
     role.dispose()
 
 
