@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -417,6 +417,37 @@ def test_expired_events_go_oldest_first_with_what_they_are_found_by_up_to_what_i
     assert everything(store) == {
         "audit_records": 4, "audit_lookups": 8, "audit_unindexed": 0, "audit_unexported": 0
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("committed", [True, False], ids=["before", "meanwhile"])
+def test_of_events_that_go_while_they_are_entered_nothing_stays_in_the_index(
+    store: Store, committed: bool
+) -> None:
+    terms = ["Username=alice", "ReadOnly=true"]
+    with store.record() as tx:
+        tx.audit_records.add_all(record(number, *terms) for number in range(6))
+        some = tx.audit_records.unindexed(9)
+        tx.audit_records.index(in_order_of_index(some)[:6])
+
+    def go_on() -> None:
+        with store.record() as tx:
+            tx.audit_records.index(in_order_of_index(some)[6:])
+        with store.record() as tx:
+            tx.audit_records.mark_indexed(some)
+
+    with ThreadPoolExecutor() as pool:
+        with store.record() as tx:
+            tx.audit_records.delete_expired([(NOW + n * SECOND, f"e{n:03}", terms) for n in range(2)])
+            if not committed:
+                entering = pool.submit(go_on)
+                wait([entering], timeout=0.3)
+        if committed:
+            entering = pool.submit(go_on)
+        entering.result(30)
+    assert everything(store) == {
+        "audit_records": 4, "audit_lookups": 8, "audit_unindexed": 0, "audit_unexported": 4
+    }  # fmt: skip
+    assert numbers(newest(store, "Username=alice")) == [5, 4, 3, 2]
 
 
 def test_nobody_has_events_kept_longer_in_the_middle_of_what_deletes_some(store: Store) -> None:

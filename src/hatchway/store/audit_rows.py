@@ -190,10 +190,20 @@ class AuditRows(Rows[AuditRecord]):
         ]
 
     def mark_indexed(self, events: Sequence[Unindexed]) -> None:
-        """Notes that these events, which come in the order of time, are in `audit_lookups` with all terms."""
-        moments = _unindexed.moment.between(events[0].moment, events[-1].moment)
+        """Notes that these events, which come in the order of time, are in `audit_lookups` with all terms.
+
+        Of those that retention has taken meanwhile nothing stays there.
+        """
         ids = [event.event_id for event in events]
-        self._connection.execute(delete(audit_unindexed).where(moments, _unindexed.event_id.in_(ids)))
+        # First: whoever takes some of them has done so by then, or begins with these rows and waits.
+        self._forget_unindexed(events[0].moment, events[-1].moment, ids)
+        there = {row[0] for row in self.rows(select(_records.event_id).where(_records.event_id.in_(ids)))}
+        self._forget_entries(
+            (term, event.moment, event.event_id)
+            for event in events
+            if event.event_id not in there
+            for term in event.terms
+        )
 
     def index(self, entries: Iterable[Entry]) -> None:
         """Enters what events are found by. Twice is as once."""
@@ -333,18 +343,24 @@ class AuditRows(Rows[AuditRecord]):
     def delete_expired(self, events: Sequence[tuple[datetime, str, Sequence[str]]]) -> None:
         """Deletes events, of each its time, its id and its terms, in the order of time."""
         ids = [event_id for _, event_id, _ in events]
-        entries = [entry for event in events for entry in entries_of(*event)]
-        if entries:
-            columns = list(zip(*entries, strict=True))
-            _forget(self._connection.dialect).run(self._connection, columns)
+        # First: who enters some of them in the index looks afterwards if they are there (`mark_indexed`).
+        self._forget_unindexed(_moment(events[0][0]), _moment(events[-1][0]), ids)
+        self._forget_entries(entry for event in events for entry in entries_of(*event))
         times = _unexported.event_time.between(events[0][0], events[-1][0])
         self._connection.execute(delete(audit_unexported).where(times, _unexported.event_id.in_(ids)))
-        moments = _unindexed.moment.between(_moment(events[0][0]), _moment(events[-1][0]))
-        self._connection.execute(delete(audit_unindexed).where(moments, _unindexed.event_id.in_(ids)))
         self._connection.execute(delete(audit_records).where(_records.event_id.in_(ids)))
         gone = events[-1][0] + _MICROSECOND
         later = or_(_retention.deleted_before.is_(None), _retention.deleted_before < gone)
         self._connection.execute(update(audit_retention).where(later).values(deleted_before=gone))
+
+    def _forget_unindexed(self, first: int, last: int, ids: Sequence[str]) -> None:
+        moments = _unindexed.moment.between(first, last)
+        self._connection.execute(delete(audit_unindexed).where(moments, _unindexed.event_id.in_(ids)))
+
+    def _forget_entries(self, entries: Iterable[Entry]) -> None:
+        columns = list(zip(*entries, strict=True))
+        if columns:
+            _forget(self._connection.dialect).run(self._connection, columns)
 
     def note_filled(self, back_to: datetime | None) -> None:
         """Notes from when on events have terms now; None: all have."""
