@@ -52,7 +52,6 @@ class Peer(NamedTuple):
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=1024)
 def parse_address(text: str) -> Address:
     """An address, an IPv4-mapped IPv6 one as its IPv4. The same come again and again.
 
