@@ -330,14 +330,34 @@ def test_behind_a_load_balancer_the_source_is_the_one_in_its_header() -> None:
     run(test)
 
 
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+@pytest.mark.parametrize("sent", [1, 9])
+def test_a_reset_right_behind_a_part_of_a_load_balancer_s_header_is_noticed_at_once(sent: int) -> None:
+    async def test() -> None:
+        async with echo_server(proxies=(LOOPBACK,), request_deadline=3600) as server:
+            for _ in range(3):
+                sock = raw(server.port)
+                await until(lambda: server.listener.pending == 1)
+                # The event loop finds both at once.
+                sock.sendall(HEADER[:sent])
+                reset(sock)
+                async with asyncio.timeout(30):
+                    await until(lambda: server.listener.pending == 0)
+
+    run(test)
+
+
 def test_a_load_balancer_that_sends_no_header_a_wrong_one_or_a_part_of_one_is_reset() -> None:
     async def test() -> None:
         async with echo_server(proxies=(LOOPBACK,), request_deadline=0.1) as server:
             assert await was_reset(raw(server.port, b"GET / HTTP/1.1\r\n"))
             assert await was_reset(raw(server.port, HEADER[:9]))
             silent = raw(server.port)
-            silent.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            silent.close()
+            reset(silent)
             ended = raw(server.port)
             ended.shutdown(socket.SHUT_WR)
             assert await was_reset(ended)

@@ -396,7 +396,11 @@ class _ProxiedConnection:
     def _wait(self) -> None:
         if self._deadline is None:
             self._deadline = self._loop.call_at(self._until, self._end)
-            self._loop.add_reader(self.sock, self._read)
+        else:
+            # libuv polls a descriptor no more once it has an error (issue 3796): a reset right behind what
+            # has just been read would never be told of.
+            self._loop.remove_reader(self.sock)
+        self._loop.add_reader(self.sock, self._read)
 
     def _end(self) -> None:
         if self._deadline is not None:
