@@ -23,6 +23,7 @@ from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, INSTANCE_RESOURCE_TYPE
 from hatchway.audit.log import to_record
 from hatchway.client.events import LATE, Sought, Trail
 from hatchway.client.profile import Profile, ProfileOptions
+from hatchway.store import audit_rows
 
 ENDPOINT = "eice-0123456789abcdef0"
 ALICE = {
@@ -276,6 +277,19 @@ def test_each_new_event_is_told_once_also_one_that_comes_late_and_none_of_one_s_
             tunnel(world, now - timedelta(seconds=2), "late")
         told += [e["requestID"] for e in following.new(datetime.now(UTC) + step * timedelta(seconds=31))]
     assert sorted(told) == sorted([*(f"many {number}" for number in range(120)), "late"])
+
+
+def test_a_new_event_is_told_at_once_also_behind_pages_that_have_none(
+    world: World, auditor: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following = trail(world, auditor, monkeypatch, Sought(user="erin"))
+    now = datetime.now(UTC)
+    assert following.new(now) == []
+    monkeypatch.setattr(audit_rows, "_LOOKED_THROUGH", 4)
+    tunnel(world, now, "erin's", identity={**ALICE, "userName": "erin"})
+    for number in range(10):
+        tunnel(world, now + timedelta(milliseconds=number + 1), f"after erin's {number}")
+    assert [each["requestID"] for each in following.new(now)] == ["erin's"]
 
 
 def test_what_was_left_out_by_the_limit_is_not_told_as_new(

@@ -90,7 +90,8 @@ class Trail:
         for page in self._pages(now, max(now - LATE, self._since)):
             fresh = {each["eventID"]: each for each in page if each["eventID"] not in self._seen}
             found |= fresh
-            if not sweeping and not fresh:
+            # One without any is no end: the API looks a part of the trail through at once.
+            if not sweeping and page and not fresh:
                 break
         if sweeping:
             self._swept = now
