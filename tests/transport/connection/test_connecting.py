@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from ipaddress import ip_address
 
 import pytest
@@ -39,6 +40,32 @@ def test_a_port_that_nobody_listens_on_refuses() -> None:
         making = attempt(port)
         assert await making.outcome is None
         assert making.problem == "ConnectionRefusedError"
+
+    run(test)
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+@pytest.mark.parametrize("said", [b"", b"too many connections"])
+def test_what_a_target_says_before_it_resets_can_be_read_however_soon_it_does(
+    said: bytes, has_ended: bool
+) -> None:
+    async def test() -> None:
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            making = attempt(listening.getsockname()[1])
+            accepted, _ = listening.accept()
+            accepted.sendall(said)
+            if has_ended:
+                accepted.shutdown(socket.SHUT_WR)
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+            # All of that came before the event loop could look.
+            assert not making.outcome.done()
+            made = await making.outcome
+            assert made is not None
+            with made:
+                assert making.problem is None
+                assert made.recv(100) == said
+                assert made.recv(100) == b""
 
     run(test)
 

@@ -21,6 +21,11 @@ CONNECT_TIMEOUT: Final = 10.0
 TIMEOUT: Final = "timeout"
 CANCELLED: Final = "cancelled"
 
+_NOT_MADE: Final = "the target cannot be connected"
+_AFTERWARDS: Final = frozenset({errno.ECONNRESET, errno.EPIPE})
+"""Errors of a connection that was made, and reset before anybody looked: what it brought can be read. A reset
+in the place of one is ECONNREFUSED (connect(2))."""
+
 
 class Attempt:
     """A connection that is being made.
@@ -60,7 +65,14 @@ class Attempt:
 
     def happened(self, _events: int) -> None:
         try:
-            self._try()
+            # Asked once more to connect, the kernel would forget what came before a reset.
+            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code in _AFTERWARDS:
+                self._settle(self._socket, None)
+            elif code:
+                raise OSError(code, _NOT_MADE)
+            else:
+                self._try()
         except OSError as problem:
             self._fail(type(problem).__name__)
 
@@ -78,7 +90,7 @@ class Attempt:
         if code in (0, errno.EISCONN):
             self._settle(self._socket, None)
         elif code not in (errno.EINPROGRESS, errno.EALREADY):
-            raise OSError(code, "the target cannot be connected")
+            raise OSError(code, _NOT_MADE)
         elif not self._watched:
             self._watched = True
             self.readiness.watch(self._socket.fileno(), WRITABLE, self)
