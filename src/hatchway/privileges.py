@@ -6,6 +6,8 @@ import pwd
 import signal
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +52,62 @@ def become(user: str, *, keep: int | None = None) -> None:
         _prctl(_PR_SET_PDEATHSIG, death_signal)
         if death_signal and os.getppid() != parent:
             os.kill(os.getpid(), death_signal)
+
+
+@contextmanager
+def as_owner_of(directory: Path) -> Iterator[None]:
+    """What root opens meanwhile in this thread, it opens as the user to whom the directory belongs.
+
+    For what lies in a directory of another user, who may have put a link there, or another file a moment ago:
+    it leads to nothing that he could not open himself. The thread stays root's but for files (setfsuid(2)),
+    so nobody else can touch it. Without effect where this is not root, or the directory root's own.
+
+    Raises:
+        PermissionError: root may become no other user here.
+    """
+    owner = _other_owner(directory)
+    if owner is None:
+        yield
+        return
+    uid, gid, home = owner
+    libc, groups, home_before = _libc(), os.getgroups(), os.environ.get("HOME")
+    # Root's would open what is its groups'.
+    os.setgroups(os.getgrouplist(pwd.getpwuid(uid).pw_name, gid) if home is not None else [gid])
+    gid_before, uid_before = libc.setfsgid(gid), libc.setfsuid(uid)
+    try:
+        if (libc.setfsuid(-1), libc.setfsgid(-1)) != (uid, gid):
+            raise PermissionError(f"cannot open files as the user to whom {directory} belongs")
+        # Where libraries look for files of theirs, such as libpq for passwords.
+        os.environ["HOME"] = home or "/nonexistent"
+        yield
+    finally:
+        libc.setfsuid(uid_before)
+        libc.setfsgid(gid_before)
+        os.setgroups(groups)
+        if home_before is None:
+            os.environ.pop("HOME", None)
+        else:
+            os.environ["HOME"] = home_before
+
+
+def _other_owner(directory: Path) -> tuple[int, int, str | None] | None:
+    """The user and the group as who root is to open what is there, and his home if he has one; None for as
+    itself."""
+    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
+        return None
+    try:
+        status = directory.stat()
+    except OSError:
+        # Nothing is there to be opened.
+        return None
+    if status.st_uid == 0:
+        return None
+    try:
+        entry = pwd.getpwuid(status.st_uid)
+    except KeyError:
+        # As in a container, whose users need no names.
+        return status.st_uid, status.st_gid, None
+    return entry.pw_uid, entry.pw_gid, entry.pw_dir
 
 
 def _has_capability(number: int) -> bool:

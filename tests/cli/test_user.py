@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.cli.conftest import Installed, Server
 from tests.e2e.processes import lives
 
 from hatchway.access.key_files import MASTER_KEY
+from hatchway.privileges import as_owner_of
 
 USER = "nobody"
 
@@ -237,6 +239,137 @@ def test_root_opens_no_store_to_which_a_link_of_the_user_leads(
     assert "ready" not in done.stdout
     assert secret.stat().st_size == 0
     assert list(secret.parent.iterdir()) == [secret]
+
+
+COMMANDS = {
+    "export": ("export",),
+    "access-key": ("access-key", "create", "alice"),
+    "migrate": ("migrate",),
+    "machine": ("machine", "list"),
+    "master-key": ("master-key", "rotate", "--step", "add"),
+    "ca": ("ca", "rotate", "--step", "add"),
+    "backup": ("backup", "{elsewhere}/backup"),
+    "copy": ("store", "copy", "sqlite:///{store}", "sqlite:///{elsewhere}/copy.db"),
+}
+
+
+def command_line(command: str, owned: Installed, elsewhere: Path) -> list[str]:
+    places = {"store": owned.directory / "hatchway.db", "elsewhere": elsewhere}
+    return [word.format_map(places) for word in COMMANDS[command]]
+
+
+@root_only
+@pytest.mark.parametrize(
+    ("command", "ending"), [*((each, "") for each in COMMANDS), ("export", "-wal"), ("export", "-shm")]
+)
+def test_no_command_of_root_s_follows_a_link_of_the_user_s_in_the_place_of_the_store(
+    command: str, ending: str, owned: Installed, tmp_path: Path
+) -> None:
+    linked, secret = owned.directory / f"hatchway.db{ending}", tmp_path / "of-root" / "secret"
+    secret.parent.mkdir(mode=0o700)
+    linked.unlink(missing_ok=True)
+    linked.symlink_to(secret)
+    secret.touch()
+    done = owned.run(*command_line(command, owned, tmp_path))
+    assert done.returncode == 1, done.stdout
+    assert str(owned.directory / "hatchway.db") in done.stderr
+    assert secret.stat().st_size == 0
+    assert list(secret.parent.iterdir()) == [secret]
+
+
+@root_only
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_root_s_works_on_a_user_s_store_and_leaves_him_all_files(
+    command: str, owned: Installed, tmp_path: Path
+) -> None:
+    # As where a server was started with --user.
+    for key in ("master.key", "ca.key"):
+        os.chown(owned.directory / key, 0, 0)
+    with sqlite3.connect(owned.directory / "hatchway.db") as held:
+        # So that the log and its index stay, to be looked at.
+        held.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        for path in owned.directory.glob("hatchway.db-*"):
+            shutil.chown(path, USER, user_group(USER))
+        done = owned.run(*command_line(command, owned, tmp_path))
+        assert done.returncode == (1 if command == "copy" else 0), done.stderr
+        if command == "copy":
+            assert "is in use" in done.stderr
+    held.close()
+    if command == "copy":
+        done = owned.run(*command_line(command, owned, tmp_path))
+        assert done.returncode == 0, done.stderr
+    owners = {path.name: path.owner() for path in owned.directory.iterdir()}
+    roots = {name for name, owner in owners.items() if owner != USER}
+    assert roots == {"master.key", "ca.key"} | ({"ca.next.key"} if command == "ca" else set())
+
+
+@root_only
+def test_a_url_of_a_store_that_the_user_has_noted_leads_root_nowhere_where_he_may_not_go(
+    owned: Installed, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    noted = owned.directory / "store.url"
+    noted.write_text(f"sqlite:///{secret}")
+    noted.chmod(0o600)
+    done = owned.run("export")
+    assert done.returncode == 1
+    assert "unable to open database file" in done.stderr
+    assert secret.stat().st_size == 0
+
+
+@root_only
+@pytest.mark.parametrize("command", [("serve", "--gateway", "127.0.0.1:0"), ("control",)])
+def test_root_reads_no_certificate_to_which_a_link_of_the_user_leads(
+    command: tuple[str, ...], owned: Installed, tmp_path: Path
+) -> None:
+    found = python_for(USER)
+    if found is None:
+        pytest.skip(f"{USER} can run no Python that is here")
+    program, variables = found
+    shown, of_root = owned.directory / "server.pem", tmp_path / "server.pem"
+    shutil.copy(shown, of_root)
+    of_root.chmod(0o600)
+    shown.unlink()
+    shown.symlink_to(of_root)
+    done = subprocess.run(
+        [*program, *command, "--api", "127.0.0.1:0", "--user", USER],
+        env={**environment(owned.variables), **variables}, cwd="/", capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert f"{shown}: Permission denied" in done.stderr
+    assert "ready" not in done.stdout
+
+
+@root_only
+def test_root_opens_as_the_owner_of_a_directory_what_is_there_and_is_root_again_afterwards(
+    tmp_path: Path,
+) -> None:
+    theirs, secret = tmp_path / "theirs", tmp_path / "secret"
+    for path in (theirs, tmp_path):
+        path.mkdir(exist_ok=True)
+        path.chmod(0o711)
+    for path in tmp_path.parents:
+        if not path.stat().st_mode & 0o001:
+            path.chmod(path.stat().st_mode | 0o011)
+    shutil.chown(theirs, USER, user_group(USER))
+    secret.touch(mode=0o640)
+    before = Path("/proc/thread-self/status").read_text(), os.environ.get("HOME")
+    with as_owner_of(theirs):
+        with as_owner_of(theirs):
+            (theirs / "made").touch()
+        with pytest.raises(PermissionError):
+            secret.read_text()
+    assert (theirs / "made").owner() == USER
+    assert secret.read_text() == ""
+    fields = ("Uid", "Gid", "Groups", "CapEff")
+
+    def ids(text: str) -> list[str]:
+        return [line for line in text.splitlines() if line.startswith(fields)]
+
+    assert ids(Path("/proc/thread-self/status").read_text()) == ids(before[0])
+    assert os.environ.get("HOME") == before[1]
 
 
 @root_only

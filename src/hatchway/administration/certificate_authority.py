@@ -23,8 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
+from hatchway.access.key_files import CA_KEY, read_private_file
 from hatchway.access.machines import AUTHORITY, told_authorities
 from hatchway.audit.events import Outcome
 from hatchway.audit.local_trail import record
@@ -39,6 +40,8 @@ from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fing
 from hatchway.pki.name_constraints import is_dns_name, permitted_dns_names
 from hatchway.settings import DataDirectory
 from hatchway.store import Transaction
+
+_LONGEST_PEM: Final = 65_536
 
 
 class Step(StrEnum):
@@ -202,7 +205,7 @@ def _use(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
         if len(before) > 1:
             return None
         raise BadUsage("there is no next CA to use: do --step add first")
-    key = path.read_bytes()
+    key = read_private_file(CA_KEY, path, _LONGEST_PEM)
     own = [each for each in before if belongs_to(KeyPair(each, key))]
     if len(own) != 1:
         raise BadUsage(f"{path} is none of the CAs' that clients are told of: remove it, and do --step add")

@@ -42,6 +42,7 @@ from hatchway.pki.certificate_authority import LOCAL_NAMES, issue_server_certifi
 from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint
 from hatchway.pki.name_constraints import PRIVATE_RANGES, is_dns_name, permitted_dns_names
 from hatchway.pki.renewal import needs_renewal
+from hatchway.privileges import as_owner_of
 from hatchway.settings import DataDirectory, is_everywhere
 from hatchway.store import Store, Transaction, require_machine
 from hatchway.store.tables import accounts, endpoints, subnets
@@ -105,7 +106,8 @@ def open_installation(
                 f"{directory.path} is that of a gateway, which has no master key: give this command on a"
                 " control plane ('hatchway gateway' is what runs here)"
             )
-        store_url = store_url or noted_store_url(directory)
+        noted = None if store_url else noted_store_url(directory)
+        store_url = store_url or noted
         if store_url is None and not is_there(directory.store):
             raise CommandFailed(
                 f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
@@ -117,7 +119,11 @@ def open_installation(
         keys_read()
         # A migration may take any time over a statement.
         waits = None if migrate else patience or COMMANDS_PATIENCE
-        store = Store.open(store_url or directory.store_url, patience=waits)
+        store = Store.open(
+            store_url or directory.store_url,
+            patience=waits,
+            named_in=None if noted is None else directory.path,
+        )
         try:
             if migrate:
                 store.migrate()
@@ -302,10 +308,11 @@ def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now
     """
     try:
         ca_key = read_private_file(CA_KEY, directory.ca_key, _LONGEST_PEM)
-        ca = KeyPair(directory.ca_certificate.read_bytes(), ca_key)
         target = directory.server_certificate
-        if target.exists() and not needs_renewal(target.read_bytes(), ca, names, now):
-            return False
+        with as_owner_of(directory.path):
+            ca = KeyPair(directory.ca_certificate.read_bytes(), ca_key)
+            if target.exists() and not needs_renewal(target.read_bytes(), ca, names, now):
+                return False
         pair = issue_server_certificate(ca, names, now)
         replace_private(target, pair.certificate + pair.key)
     except (KeyProblem, PkiProblem) as problem:

@@ -14,6 +14,7 @@ from hatchway.installation.installation import renew_server_certificate, server_
 from hatchway.pki.alternative_names import TOO_MANY_NAMES
 from hatchway.pki.certificates import certificate_names
 from hatchway.pki.name_constraints import names_beyond, names_left_out
+from hatchway.privileges import as_owner_of
 from hatchway.server.gateway_names import names_of_gateways
 from hatchway.server.options import ServerOptions
 from hatchway.settings import Address, DataDirectory
@@ -95,7 +96,8 @@ def check_certificate(certificate: Path, key: Path) -> None:
         CommandFailed: the two do not make a server's certificate.
     """
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        with as_owner_of(key.absolute().parent):
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except ssl.SSLError as problem:
         raise CommandFailed(
             f"{certificate} and {key} are not a certificate and its private key in PEM form"

@@ -210,7 +210,7 @@ def _open_index(path: str, inode: tuple[int, int]) -> int | None:
     with _indexes_lock:
         if inode not in _indexes:
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except OSError:
                 return None
             status = os.fstat(descriptor)

@@ -226,7 +226,7 @@ class _Log:
             OSError: it cannot be opened.
         """
         if self._file is None:
-            self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            self._file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             weakref.finalize(self, os.close, self._file)
 
     def note_commit(self) -> int:

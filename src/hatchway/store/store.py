@@ -9,12 +9,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Executable, create_engine, event, select
 
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.network import Vpc
+from hatchway.privileges import as_owner_of
 from hatchway.store import tables
 from hatchway.store.feed import BEGINNING, Changes, Position, epoch
 from hatchway.store.locks import MAKE_DURABLE
@@ -112,11 +115,24 @@ class Store:
         return Store(self.engine, self._writer, self._required, usable)
 
     @classmethod
-    def open(cls, url: str, *, connections: int = _CONNECTIONS, patience: float | None = None) -> "Store":
+    def open(
+        cls,
+        url: str,
+        *,
+        connections: int = _CONNECTIONS,
+        patience: float | None = None,
+        named_in: Path | None = None,
+    ) -> "Store":
         """Opens a store by its URL (see `hatchway.store.url`). Creates nothing.
 
-        `connections` is how many there may be at once; who wants one more waits. `patience` is for how many
-        seconds a database server may say nothing at all to whoever waits for it; None: for ever.
+        Root opens it as the user to whom the directory belongs that it is in, and as the one to whom that
+        belongs in which its URL was found.
+
+        Args:
+            connections: how many there may be at once; who wants one more waits.
+            patience: for how many seconds a database server may say nothing at all to whoever waits for it;
+                None: for ever.
+            named_in: a directory in which the URL was found.
 
         Raises:
             BadStoreUrl: it is none.
@@ -129,8 +145,10 @@ class Store:
             engine = create_engine(
                 parsed, connect_args={"timeout": busy_seconds}, hide_parameters=True, **pool
             )
+            place = named_in or Path(parsed.database or "").absolute().parent
+            open_as_owner(engine, place)
             watch = watch_file(engine)
-            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "connect", partial(_prepare_sqlite, place))
             event.listen(engine, "begin", _begin_sqlite)
             return cls(engine, SqliteWriter(engine, busy_seconds, watch))
         wanted = _POSTGRESQL_ARGUMENTS | (_OF_SEVERAL if names_several(parsed) else {})
@@ -160,6 +178,8 @@ class Store:
             from hatchway.store.silence import bound_silence
 
             bound_silence(engine, patience)
+        if named_in is not None:
+            open_as_owner(engine, named_in)
         settle(engine, {} if "options" in parsed.query else _POSTGRESQL_SETTINGS, of_sessions)
         return cls(engine)
 
@@ -369,12 +389,27 @@ class Store:
         return self.migrations.check(older=older)
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def open_as_owner(engine: Engine, directory: Path) -> None:
+    """Has connections made as the user to whom the directory belongs, where this is root."""
+    pool: Any = engine.pool
+    make = pool._creator
+
+    def make_as_owner(connection_record: Any = None) -> Any:
+        with as_owner_of(directory):
+            return make(connection_record)
+
+    # What it does is several events', of which each would have to know of the others.
+    pool._creator = make_as_owner
+
+
+def _prepare_sqlite(place: Path, connection: Any, _record: Any) -> None:
     # SQLAlchemy, not the driver, says when a transaction begins: the driver's own way defers the lock.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-        cursor.execute(f"PRAGMA {pragma}")
+    # The first statement opens the log and its index. Until the connection is closed no file is opened again.
+    with as_owner_of(place):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import OperationalError
 
+from hatchway.privileges import as_owner_of
 from hatchway.store import tables
 from hatchway.store.copied_rows import Row, Side, Sum, key_of, name_of
 from hatchway.store.schema import BEING_COPIED, SchemaMismatch, own_schema
@@ -91,8 +92,9 @@ def frozen(store: Store) -> Iterator[Side]:
         event.listen(engine, "begin", _begin)
         with ExitStack() as stack:
             try:
-                connection = stack.enter_context(engine.connect())
-                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").fetchone()
+                with as_owner_of(path.absolute().parent):
+                    connection = stack.enter_context(engine.connect())
+                    connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").fetchone()
             except (OperationalError, sqlite3.OperationalError) as problem:
                 # The driver's own comes from `_alone`.
                 original = getattr(problem, "orig", None) or problem

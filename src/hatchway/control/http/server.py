@@ -22,6 +22,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from hatchway.control.http.keep_alive import KeptAliveConnections
 from hatchway.control.http.protocol import ClientConnection
+from hatchway.privileges import as_owner_of
 from hatchway.supervision.supervised import Supervised
 from hatchway.transport.asyncio_tls import Records, TlsProtocol
 from hatchway.transport.listening.listener import MAX_PENDING, AcceptedConnection, Listener
@@ -88,7 +89,8 @@ class HttpsServer(uvicorn.Server):
         )
         self._on_ready = on_ready
         # Its answers are small: what encrypting takes does not count.
-        self._tls = ServerTls(certificate, key, AES_256_FIRST)
+        with as_owner_of(key.absolute().parent):
+            self._tls = ServerTls(certificate, key, AES_256_FIRST)
         self._sources = Sources(time.monotonic) if sources is None else sources
         self._most = most
         self._proxies = proxies

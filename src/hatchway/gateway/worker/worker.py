@@ -35,6 +35,7 @@ from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
 from hatchway.gateway.worker.new_ids import NewIds
+from hatchway.privileges import as_owner_of
 from hatchway.settings import Address, Cipher, Settings
 from hatchway.transport.connection.transparent_proxying import may_take_addresses
 from hatchway.transport.core.core_tls import CoreTls
@@ -149,9 +150,10 @@ class Worker:
             may_take_addresses=self._may_take_addresses,
         )
         self._revocation = Revocation(self._admission, self._registry, _now)
-        self._tls = (CoreTls if uses_core(settings) else ServerTls)(
-            settings.gateway_certificate, settings.gateway_key, _CIPHERS[settings.tls_prefer]
-        )
+        with as_owner_of(settings.gateway_key.absolute().parent):
+            self._tls = (CoreTls if uses_core(settings) else ServerTls)(
+                settings.gateway_certificate, settings.gateway_key, _CIPHERS[settings.tls_prefer]
+            )
 
     async def run(self, sock: socket.socket, on_ready: Callable[[Address], None]) -> None:
         """Serve on a bound socket until told to stop.
