@@ -106,6 +106,11 @@ def downgrade() -> None:
     for moment, event_id, lines in connection.execute(
         sa.text("SELECT moment, event_id, terms FROM audit_unindexed")
     ).fetchall():
-        for line in lines.strip().split("\n"):
-            connection.execute(enter, {"term": json.loads(line), "moment": moment, "event_id": event_id})
+        try:
+            terms = [json.loads(line) for line in lines.strip().split("\n")]
+        except ValueError:
+            # None that the program writes: who had a gateway's role may have entered it.
+            continue
+        for term in terms:
+            connection.execute(enter, {"term": term, "moment": moment, "event_id": event_id})
     op.drop_table("audit_unindexed")
