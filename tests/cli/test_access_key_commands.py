@@ -13,7 +13,8 @@ from tests.cli.test_account_commands import events_of
 
 from hatchway.cli.main import app
 from hatchway.errors import BadUsage, CommandFailed
-from hatchway.store import TransactionEnded, store
+from hatchway.store import TransactionEnded
+from hatchway.store.sqlite_writer import SqliteWriter
 
 
 class Keys:
@@ -213,10 +214,10 @@ def test_a_profile_is_as_before_when_there_comes_to_be_no_key(
     keys("create", "alice", "--profile", "alice")
     before = credentials(keys)
 
-    def not_committed(_connection: object) -> None:
+    def not_committed(*_: object) -> None:
         raise TransactionEnded("the disk is full")
 
-    monkeypatch.setattr(store, "require_open", not_committed)
+    monkeypatch.setattr(SqliteWriter, "_commit", not_committed)
     for arguments in (("rotate", "alice", "--profile", "alice"), ("create", "bob", "--profile", "bob")):
         with pytest.raises(TransactionEnded):
             keys(*arguments)
