@@ -155,7 +155,7 @@ def test_nothing_is_committed_where_the_log_cannot_be_opened(
 def test_where_there_can_be_no_log_sqlite_itself_waits_for_the_disk(
     own: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def prepare(connection: Any, _record: Any) -> None:
+    def prepare(_place: Path, connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA synchronous=FULL")
 
