@@ -6,6 +6,7 @@ import pwd
 import signal
 import struct
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,10 @@ def become(user: str, *, keep: int | None = None) -> None:
             os.kill(os.getpid(), death_signal)
 
 
+_of_process = threading.RLock()
+"""Groups and HOME are the whole process's: two threads would each put back what the other had set."""
+
+
 @contextmanager
 def as_owner_of(directory: Path) -> Iterator[None]:
     """What root opens meanwhile in this thread, it opens as the user to whom the directory belongs.
@@ -69,7 +74,11 @@ def as_owner_of(directory: Path) -> Iterator[None]:
     if owner is None:
         yield
         return
-    uid, gid, home = owner
+    with _of_process:
+        yield from _as_user(*owner, directory)
+
+
+def _as_user(uid: int, gid: int, home: str | None, directory: Path) -> Iterator[None]:
     libc, groups, home_before = _libc(), os.getgroups(), os.environ.get("HOME")
     # Root's would open what is its groups'.
     os.setgroups(os.getgrouplist(pwd.getpwuid(uid).pw_name, gid) if home is not None else [gid])

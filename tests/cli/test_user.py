@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -101,6 +102,14 @@ def python_for(user: str) -> tuple[list[str], dict[str, str]] | None:
     return None
 
 
+def program_for(user: str) -> tuple[list[str], dict[str, str]]:
+    """That, or the test is skipped."""
+    found = python_for(user)
+    if found is None:
+        pytest.skip(f"{user} can run no Python that is here")
+    return found
+
+
 def _packages() -> list[str]:
     return [path for path in sys.path if path and not path.startswith(sys.base_prefix)]
 
@@ -166,10 +175,7 @@ def environ_of(pid: int) -> dict[str, str]:
 
 @root_only
 def test_serve_listens_as_root_and_serves_as_the_user(owned: Installed, tmp_path: Path) -> None:
-    found = python_for(USER)
-    if found is None:
-        pytest.skip(f"{USER} can run no Python that is here")
-    program, variables = found
+    program, variables = program_for(USER)
     # As if it were due for renewal: it is root who writes the new one.
     (owned.directory / "server.pem").unlink()
     with (tmp_path / "log").open("w") as log:
@@ -219,10 +225,7 @@ def test_serve_listens_as_root_and_serves_as_the_user(owned: Installed, tmp_path
 def test_root_opens_no_store_to_which_a_link_of_the_user_leads(
     command: tuple[str, ...], owned: Installed, tmp_path: Path
 ) -> None:
-    found = python_for(USER)
-    if found is None:
-        pytest.skip(f"{USER} can run no Python that is here")
-    program, variables = found
+    program, variables = program_for(USER)
     store, secret = owned.directory / "hatchway.db", tmp_path / "of-root" / "hatchway.db"
     secret.parent.mkdir(mode=0o700)
     store.unlink()
@@ -323,10 +326,7 @@ def test_a_url_of_a_store_that_the_user_has_noted_leads_root_nowhere_where_he_ma
 def test_root_reads_no_certificate_to_which_a_link_of_the_user_leads(
     command: tuple[str, ...], owned: Installed, tmp_path: Path
 ) -> None:
-    found = python_for(USER)
-    if found is None:
-        pytest.skip(f"{USER} can run no Python that is here")
-    program, variables = found
+    program, variables = program_for(USER)
     shown, of_root = owned.directory / "server.pem", tmp_path / "server.pem"
     shutil.copy(shown, of_root)
     of_root.chmod(0o600)
@@ -342,17 +342,20 @@ def test_root_reads_no_certificate_to_which_a_link_of_the_user_leads(
     assert "ready" not in done.stdout
 
 
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory of root's in which others reach what they know the name of."""
+    with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
+        Path(directory).chmod(0o711)
+        yield Path(directory)
+
+
 @root_only
 def test_root_opens_as_the_owner_of_a_directory_what_is_there_and_is_root_again_afterwards(
-    tmp_path: Path,
+    reachable: Path,
 ) -> None:
-    theirs, secret = tmp_path / "theirs", tmp_path / "secret"
-    for path in (theirs, tmp_path):
-        path.mkdir(exist_ok=True)
-        path.chmod(0o711)
-    for path in tmp_path.parents:
-        if not path.stat().st_mode & 0o001:
-            path.chmod(path.stat().st_mode | 0o011)
+    theirs, secret = reachable / "theirs", reachable / "secret"
+    theirs.mkdir()
     shutil.chown(theirs, USER, user_group(USER))
     secret.touch(mode=0o640)
     before = Path("/proc/thread-self/status").read_text(), os.environ.get("HOME")
@@ -373,11 +376,28 @@ def test_root_opens_as_the_owner_of_a_directory_what_is_there_and_is_root_again_
 
 
 @root_only
+def test_threads_that_open_what_is_another_users_leave_root_as_it_was(reachable: Path) -> None:
+    shutil.chown(reachable, USER, user_group(USER))
+    groups, home = os.getgroups(), os.environ.get("HOME")
+    inside = threading.Barrier(2)
+
+    def open_there() -> None:
+        # Were both within at once, each would put back what the other had set.
+        with as_owner_of(reachable), suppress(threading.BrokenBarrierError):
+            inside.wait(0.1)
+
+    threads = [threading.Thread(target=open_there) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert inside.broken
+    assert (os.getgroups(), os.environ.get("HOME")) == (groups, home)
+
+
+@root_only
 def test_root_is_told_to_give_the_user_the_data_directory(installed: Installed) -> None:
-    found = python_for(USER)
-    if found is None:
-        pytest.skip(f"{USER} can run no Python that is here")
-    program, variables = found
+    program, variables = program_for(USER)
     with tempfile.TemporaryDirectory() as directory:
         data = Path(directory, "data")
         shutil.copytree(installed.directory, data)

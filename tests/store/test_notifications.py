@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,14 +29,6 @@ def only_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by the clock."""
     monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
     monkeypatch.setattr("hatchway.store.notifications.POLLING_INTERVAL", HOUR)
-
-
-@pytest.fixture
-def in_a_file(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path / 'hatchway.db'}")
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -63,7 +63,8 @@ class WriteAheadLog:
         """Whether the file changes within so many seconds."""
         loop = asyncio.get_running_loop()
         told: asyncio.Future[bool] = loop.create_future()
-        interval = min(within, WATCHED_INTERVAL if self._is_watched else INTERVAL)
+        watch = self._watch if self._is_watched else None
+        interval = min(within, INTERVAL if watch is None else WATCHED_INTERVAL)
         until = loop.time() + within
 
         def tell(changed: bool) -> None:
@@ -82,14 +83,14 @@ class WriteAheadLog:
                 self._timer = loop.call_later(interval, look)
 
         self._timer = loop.call_later(interval, look)
-        if self._is_watched and self._watch is not None:
-            loop.add_reader(self._watch.descriptor, tell, True)
+        if watch is not None:
+            loop.add_reader(watch.descriptor, tell, True)
         try:
             return await told
         finally:
             self._timer.cancel()
-            if self._is_watched and self._watch is not None:
-                loop.remove_reader(self._watch.descriptor)
+            if watch is not None:
+                loop.remove_reader(watch.descriptor)
 
     def _look(self) -> tuple[int, int, int] | None:
         """A value that will differ after the next change; None while that is not certain."""
