@@ -242,12 +242,22 @@ def test_whoever_waits_long_for_an_answer_waits_no_longer_for_a_connection(aws_e
     assert (config.connect_timeout, config.read_timeout) == (1, 1)
 
 
-def test_an_api_that_says_nothing_is_given_up_and_not_asked_again(
-    nobody: socket.socket, monkeypatch: pytest.MonkeyPatch
+def test_sts_is_given_no_longer_for_an_answer_than_for_a_connection_and_others_are(
+    aws_environment: Path,
 ) -> None:
-    monkeypatch.setattr(botocore_session, "ANSWER_TIMEOUT", 0.1)
+    profile = Profile(ProfileOptions(region="us-east-1", endpoint_url="https://api.example"))
+    assert profile.api("sts").meta.config.read_timeout == TIMEOUT
+    assert profile.api("ec2").meta.config.read_timeout == botocore_session.ANSWER_TIMEOUT > TIMEOUT
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_api_that_says_nothing_is_given_up_and_not_asked_again(
+    nobody: socket.socket, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    # TLS is part of the connection.
+    monkeypatch.setattr(botocore_session, "TIMEOUT" if scheme == "https" else "ANSWER_TIMEOUT", 0.1)
     nobody.listen()
-    url = f"https://127.0.0.1:{nobody.getsockname()[1]}"
+    url = f"{scheme}://127.0.0.1:{nobody.getsockname()[1]}"
     client = Profile(ProfileOptions(region="us-east-1", endpoint_url=url)).api("hatchway")
     said = "Read timeout on endpoint URL: .*: it took the connection and said nothing in time: see"
     with pytest.raises(ApiError, match=said), api_errors("ListTunnels"):

@@ -63,12 +63,11 @@ class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has n
             return super().create_client(service_name, *arguments, **options)
         # botocore has no other way to say what time it is.
         botocore.auth.get_current_datetime = _signing_time
+        # STS is asked on the way to a host, where nothing waits for longer.
+        read_timeout = TIMEOUT if service_name == "sts" else ANSWER_TIMEOUT
         # One place says what to go through: told of no proxies, botocore does not look for any itself.
-        patience = {"connect_timeout": TIMEOUT, "read_timeout": ANSWER_TIMEOUT}
-        config = Config(proxies={}, **patience).merge(options.get("config") or Config())
-        if service_name == "sts":
-            # Asked on the way to a host, where nothing waits for longer.
-            config = Config(read_timeout=TIMEOUT).merge(config)
+        config = Config(proxies={}, connect_timeout=TIMEOUT, read_timeout=read_timeout)
+        config = config.merge(options.get("config") or Config())
         client = super().create_client(service_name, *arguments, **{**options, "config": config})
         proxy = proxy_for_url(url)
         if proxy is not None:
