@@ -18,8 +18,10 @@ from tests.store.test_store import schema
 
 from hatchway.audit.export import Export
 from hatchway.domain.account import AuditRecord
-from hatchway.store import Store, audit_rows
-from hatchway.store.audit_rows import Found, Retention, entries_of, in_order_of_index
+from hatchway.store import Store, audit_rows, due_events, event_bodies
+from hatchway.store.audit_rows import Retention, entries_of, in_order_of_index
+from hatchway.store.due_events import Round
+from hatchway.store.event_bodies import Found
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -281,7 +283,7 @@ def test_whoever_may_add_records_may_add_what_they_are_found_by_after_an_upgrade
 
 def due(store: Store, limit: int = 100) -> list[Found]:
     with store.read() as tx:
-        return tx.audit_records.unexported(limit)
+        return tx.audit_records.unexported(limit).events
 
 
 def test_events_are_due_for_export_in_the_order_of_time_until_they_are_marked(store: Store) -> None:
@@ -291,14 +293,80 @@ def test_events_are_due_for_export_in_the_order_of_time_until_they_are_marked(st
         tx.audit_records.add(record(3))
     assert numbers(due(store, 2)) == [1, 2]
     with store.record() as tx:
-        tx.audit_records.mark_exported(tx.audit_records.unexported(2))
+        tx.audit_records.mark_exported(tx.audit_records.unexported(2).events)
         # Committed later, of an earlier time.
         tx.audit_records.add(record(0))
     assert numbers(due(store)) == [0, 3]
     with store.record() as tx:
-        tx.audit_records.mark_exported(tx.audit_records.unexported(9))
+        tx.audit_records.mark_exported(tx.audit_records.unexported(9).events)
         tx.audit_records.mark_exported([])
     assert due(store) == []
+
+
+@pytest.mark.parametrize("exported", [True, False], ids=["of this program", "of an older one"])
+def test_old_events_that_are_entered_while_others_wait_come_after_them(
+    exported: bool, migrated_postgresql: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has a gateway's role says of what time they are."""
+    monkeypatch.setattr(due_events, "_LOOKED_AT", 7)
+
+    def entered(*these: int) -> list[AuditRecord]:
+        return [replace(record(number), exported=exported) for number in these]
+
+    def take(of: Round | None) -> tuple[list[int], Round | None]:
+        with store.record() as tx:
+            due = tx.audit_records.unexported(3, of)
+            tx.audit_records.mark_exported(due.events)
+        return numbers(due.events), due.round
+
+    with closing(Store.open(migrated_postgresql())) as store:
+        with store.record() as tx:
+            tx.audit_records.add_all(entered(100, 101, 102, 103, 400))
+        with closing(Store.open(store.engine.url.render_as_string(hide_password=False))) as other:
+            with other.record() as slow:
+                slow.audit_records.add_all(entered(300))
+                first, under_way = take(None)
+            with other.record() as tx:
+                tx.audit_records.add_all(entered(*range(-20, 0), 200))
+                tx.audit_records.add_all(entered(*range(201, 220)))
+        taken = [first]
+        while under_way is not None:
+            some, under_way = take(under_way)
+            taken.append(some)
+        assert [number for some in taken for number in some] == [100, 101, 102, 103, 400]
+        rest, _ = take(None)
+        assert rest == [-20, -19, -18]
+
+
+def test_no_more_than_memory_is_for_is_read_of_large_events(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_bodies, "MOST_AT_ONCE", 4096)
+    large = "x" * 2048
+    with store.record() as tx:
+        tx.audit_records.add_all(
+            replace(record(number, "Username=alice"), body=f'{{"number":{number},"x":"{large}"}}')
+            for number in range(3)
+        )
+        before, until = NOW + 9 * SECOND, NOW + 9 * SECOND
+        for number in range(3):
+            due = tx.audit_records.unexported(9)
+            assert numbers(due.events) == [number]
+            tx.audit_records.mark_exported(due.events)
+        assert numbers(tx.audit_records.expired(before, 9, unexported_too=False)) == [0]
+        for term in (None, "Username=alice"):
+            found, end = tx.audit_records.newest(term, since=None, until=None, before=None, limit=9)
+            assert (numbers(found), end) == ([2], (NOW + 2 * SECOND, "e002"))
+            assert end is not None
+            found, end = tx.audit_records.newest(
+                term, since=None, until=None, before=(NOW + SECOND, "e001"), limit=9
+            )
+            assert (numbers(found), end) == ([0], None)
+        missing, place = tx.audit_records.without_terms((NOW, ""), until, ["Nothing=1"], 9)
+        assert (numbers(missing), place) == ([], None)
+        tx.audit_records.mark_indexed(tx.audit_records.unindexed(9))
+        missing, place = tx.audit_records.without_terms((NOW, ""), until, ["Nothing=1"], 9)
+        assert (numbers(missing), place) == ([0], (NOW, "e000"))
 
 
 def test_what_an_older_program_records_is_due_for_export_once_and_what_this_one_records_not_for_that(
@@ -311,14 +379,14 @@ def test_what_an_older_program_records_is_due_for_export_once_and_what_this_one_
     with store.engine.connect() as connection:
         assert [row[0] for row in connection.execute(text(of_an_older_program))] == [body(1)]
     with store.record() as tx:
-        tx.audit_records.mark_exported(tx.audit_records.unexported(9))
+        tx.audit_records.mark_exported(tx.audit_records.unexported(9).events)
     assert due(store) == []
 
 
 def test_after_a_downgrade_what_is_due_is_so_for_the_older_program(store: Store) -> None:
     with store.record() as tx:
         tx.audit_records.add(record(1), record(2))
-        tx.audit_records.mark_exported(tx.audit_records.unexported(1))
+        tx.audit_records.mark_exported(tx.audit_records.unexported(1).events)
     schema(store, command.downgrade, "0025")
     store.migrate()
     assert numbers(due(store)) == [2]
@@ -385,8 +453,8 @@ def test_expired_events_go_oldest_first_with_what_they_are_found_by_up_to_what_i
     with store.record() as tx:
         assert tx.audit_records.retention() == Retention(None, False, None)
         # Lines of the file, but for two of one moment: of now, and of an older program.
-        due = [each for each in tx.audit_records.unexported(9) if each.event_id not in {"e003", "e006"}]
-        tx.audit_records.mark_exported(due)
+        due = tx.audit_records.unexported(9).events
+        tx.audit_records.mark_exported([each for each in due if each.event_id not in {"e003", "e006"}])
         before = NOW + 5 * SECOND
         some = tx.audit_records.expired(before, 2, unexported_too=False)
         assert numbers(some) == [0, 1]
@@ -399,7 +467,7 @@ def test_expired_events_go_oldest_first_with_what_they_are_found_by_up_to_what_i
         assert tx.audit_records.retention().deleted_before == NOW + SECOND + timedelta(microseconds=1)
         assert numbers(tx.audit_records.expired(before, 9, unexported_too=False)) == [2]
         assert numbers(tx.audit_records.expired(before, 9, unexported_too=True)) == [2, 3, 6, 4]
-        tx.audit_records.mark_exported(tx.audit_records.unexported(1))
+        tx.audit_records.mark_exported(tx.audit_records.unexported(1).events)
         assert numbers(tx.audit_records.expired(before, 9, unexported_too=False)) == [2]
     left = {"audit_records": 5, "audit_lookups": 0, "audit_unindexed": 4, "audit_unexported": 0}
     assert everything(store) == left

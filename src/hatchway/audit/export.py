@@ -1,4 +1,5 @@
-"""The audit log as JSON lines: one event a line, in the order in which they were committed.
+"""The audit log as JSON lines: one event a line, about in the order in which they were committed
+(`hatchway.store.due_events`).
 
 The store is the truth; the file follows it. A row is marked only after its line is on the disk, so that a
 crash in between leaves lines of events that are not marked: about `_AT_ONCE`, the last of the file. Whoever
@@ -19,12 +20,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hatchway.audit.log import safe_line
 from hatchway.audit.terms import NO_EVENT
 from hatchway.store import BEGINNING, Store, Transaction
-from hatchway.store.audit_rows import Found
+from hatchway.store.event_bodies import Found
+
+if TYPE_CHECKING:
+    from hatchway.store.due_events import Round
 
 PATIENCE: Final = 5.0
 """Seconds after which it is tried again whether a file can be written."""
@@ -63,12 +67,13 @@ class Export:
         self._left: tuple[int, int, int] | None = None
         """The file as this left it. In one that another left, events may be that are not marked."""
         self._seen = BEGINNING
+        self._round: Round | None = None
 
     def run(self, most: int | None = None) -> int:
         """Appends every event that is not in the file yet; how many there were.
 
         Args:
-            most: how many to append at most, or a few more; None for all.
+            most: how many to append at most, or fewer, where they are large, or a few more; None for all.
 
         Raises:
             FileNotWritten: nothing was marked, so nothing is lost.
@@ -85,8 +90,9 @@ class Export:
             raise
 
     def _run(self, most: int | None) -> int:
-        exported = 0
-        while (most is None or exported < most) and (self._written or self._is_due()):
+        exported = looked_at = 0
+        while (most is None or looked_at < most) and (self._written or self._is_due()):
+            looked_at += _AT_ONCE
             with _alone(self._path):
                 # Another server, which this one succeeds, may have written them meanwhile.
                 events = self._next()
@@ -122,11 +128,11 @@ class Export:
 
     def resume(self) -> None:
         """Has the next run look for what is in the file already: another may have written it meanwhile."""
-        self._left = None
+        self._left = self._round = None
 
     def _is_due(self) -> bool:
         with self._store.read() as tx:
-            return bool(tx.audit_records.unexported(1))
+            return tx.audit_records.oldest_unexported() is not None
 
     def _next(self) -> Sequence[Found]:
         """Events that are to be written, and that no crash undoes any more; those before are marked.
@@ -141,9 +147,9 @@ class Export:
                 self.resume()
             self._seen = tx.position()
             tx.audit_records.mark_exported(self._written)
-            events = tx.audit_records.unexported(_AT_ONCE)
-        self._written = ()
-        return events
+            due = tx.audit_records.unexported(_AT_ONCE, self._round)
+        self._written, self._round = (), due.round
+        return due.events
 
 
 @contextmanager

@@ -159,8 +159,8 @@ class ControlMetrics:
         def look() -> None:
             nonlocal lag
             with store.read() as tx:
-                due = tx.audit_records.unexported(1)
-            lag = max(0.0, (clock() - due[0].event_time).total_seconds()) if due else 0.0
+                due = tx.audit_records.oldest_unexported()
+            lag = 0.0 if due is None else max(0.0, (clock() - due).total_seconds())
 
         self._live.add("hatchway_audit_export_lag_seconds", (), lambda: lag)
         return look

@@ -28,6 +28,8 @@ from sqlalchemy import (
 )
 
 from hatchway.domain.account import AuditRecord
+from hatchway.store.due_events import Due, Round, due_events, mark_exported, oldest_due
+from hatchway.store.event_bodies import Found, Place, events_at, that_fit
 from hatchway.store.prepared import Prepared
 from hatchway.store.rows import Insertion, Rows, adding
 from hatchway.store.tables import (
@@ -52,42 +54,17 @@ _unexported = audit_unexported.c
 _unindexed = audit_unindexed.c
 _retention = audit_retention.c
 _MOST: Final = bindparam("most", type_=Integer)
-_DUE: Final = (
-    select(_unexported.event_time, _unexported.event_id, _records.body)
-    .join_from(audit_unexported, audit_records, _records.event_id == _unexported.event_id)
-    .order_by(_unexported.event_time, _unexported.event_id)
-    .limit(_MOST)
-)
-_FORMERLY_DUE: Final = (
-    select(_records.event_time, _records.event_id, _records.body)
-    .where(_records.exported.is_(False))
-    .order_by(_records.event_time, _records.event_id)
-    .limit(_MOST)
-)
-"""Records of programs of before `audit_unexported`."""
-
-
 _UNINDEXED: Final = (
     select(_unindexed.moment, _unindexed.event_id, _unindexed.terms)
     .order_by(_unindexed.moment, _unindexed.event_id)
     .limit(_MOST)
 )
 
-Place = tuple[datetime, str]
-"""The time and the id of an event."""
 Entry = tuple[str, int, str]
 """A term, and the moment and the id of an event that it finds."""
 
 _LOOKED_THROUGH: Final = 4000
 """Events that are not in `audit_lookups` yet, of one look-up: some milliseconds' work."""
-
-
-class Found(NamedTuple):
-    """An event's place in the trail, newest first, and its JSON text."""
-
-    event_time: datetime
-    event_id: str
-    body: str
 
 
 class Page(NamedTuple):
@@ -164,23 +141,18 @@ class AuditRows(Rows[AuditRecord]):
             statement = adding(audit_unindexed, ("moment", "event_id", "terms"), self._connection.dialect)
             statement.run(self._connection, list(zip(*due, strict=True)))
 
-    def unexported(self, limit: int) -> list[Found]:
-        """The oldest events that are not yet JSON lines, in the order of time."""
-        found = [Found(*row) for query in (_DUE, _FORMERLY_DUE) for row in self.rows(query, most=limit)]
-        return sorted(found)[:limit]
+    def unexported(self, limit: int, of: Round | None = None) -> Due:
+        """Some events that are not yet JSON lines, in the order of time (`due_events`)."""
+        return due_events(self, limit, of)
+
+    def oldest_unexported(self) -> datetime | None:
+        """The time of the oldest of them; None when there is none."""
+        return oldest_due(self)
 
     def mark_exported(self, events: Sequence[Found]) -> None:
-        """Notes that these events have been written as JSON lines."""
-        if not events:
-            return
-        ids = [event.event_id for event in events]
-        # Indexes are searched by times.
-        first, last = events[0].event_time, events[-1].event_time
-        due = _unexported.event_time.between(first, last), _unexported.event_id.in_(ids)
-        self._connection.execute(delete(audit_unexported).where(*due))
-        former = _records.exported.is_(False), _records.event_time.between(first, last)
-        mark = update(audit_records).where(*former, _records.event_id.in_(ids))
-        self._connection.execute(mark.values(exported=True))
+        """Notes that these events, which come in the order of time, have been written as JSON lines."""
+        if events:
+            mark_exported(self._connection, events)
 
     def unindexed(self, limit: int) -> list[Unindexed]:
         """The oldest events that are not in `audit_lookups` yet, in the order of time."""
@@ -230,10 +202,11 @@ class AuditRows(Rows[AuditRecord]):
             limit: how many there may be.
         """
         if term is None:
-            query = _page(_records.event_time, _records.event_id, since, until, before)
-            query = query.add_columns(_records.body).limit(limit)
-            found = [Found(*row) for row in self._connection.execute(query)]
-            return Page(found, found[-1][:2] if len(found) == limit else None)
+            query = _page(_records.event_time, _records.event_id, since, until, before).limit(limit)
+            places = self._places(query)
+            some = that_fit(self, places)
+            whole = len(some) == len(places) < limit
+            return Page(sorted(events_at(self, some), reverse=True), None if whole else some[-1])
         span = _Span(
             None if since is None else _moment(since),
             None if until is None else _moment(until),
@@ -246,25 +219,24 @@ class AuditRows(Rows[AuditRecord]):
         of_index = span.newest_first(audit_lookups, down_to=end).where(_lookups.term == term)
         # One statement: what is entered in the index meanwhile is in one of them.
         both = union(*(select(each.limit(limit).subquery()) for each in (of_recent, of_index))).subquery()
-        places = self.rows(select(both).order_by(both.c.moment.desc(), both.c.event_id.desc()).limit(limit))
-        if len(places) == limit:
-            end = places[-1][0], places[-1][1]
+        newest_first = select(both).order_by(both.c.moment.desc(), both.c.event_id.desc())
+        places = [(_time(row[0]), row[1]) for row in self.rows(newest_first.limit(limit))]
+        some = that_fit(self, places)
+        last_place = None if end is None else (_time(end[0]), end[1])
+        if len(some) < len(places) or len(places) == limit:
+            last_place = some[-1]
         # An entry may lead to no event, or to one of another time: retention has taken it, or who had a
         # gateway's role when PostgreSQL did not look at entries yet has entered it.
-        these = {(_moment(each.event_time), each.event_id): each for each in self._these(places)}
-        found = [these[place] for place in places if place in these]
-        return Page(found, None if end is None else (_time(end[0]), end[1]))
+        these = {each[:2]: each for each in events_at(self, some)}
+        return Page([these[place] for place in some if place in these], last_place)
 
     def _has(self, term: str) -> ColumnElement[bool]:
         """Whether an event that is not in `audit_lookups` yet has a term."""
         place = func.instr if self._connection.dialect.name == "sqlite" else func.strpos
         return place(_unindexed.terms, to_lines([term])) > 0
 
-    def _these(self, places: Sequence[Sequence[Any]]) -> list[Found]:
-        """The events whose ids come second."""
-        query = select(_records.event_time, _records.event_id, _records.body)
-        rows = self._connection.execute(query.where(_records.event_id.in_([each[1] for each in places])))
-        return [Found(*row) for row in rows]
+    def _places(self, query: Select[Any]) -> list[Place]:
+        return [(row[0], row[1]) for row in self.rows(query)]
 
     def all_indexed(self, since: datetime, until: datetime, any_of: Sequence[str]) -> bool:
         """Whether all events from a moment on and before another are found by terms; each that is has one of
@@ -281,19 +253,22 @@ class AuditRows(Rows[AuditRecord]):
         programs enter them.
 
         Returns:
-            Also the place of the last; None when there are no more before `until`.
+            Also the place up to which these are all; None when there are no more before `until`.
         """
         time, event_id = _records.event_time, _records.event_id
         later = time >= after[0], or_(time > after[0], event_id > after[1]), time < until
         query = select(time, event_id).where(*later).order_by(time, event_id)
-        places = self.rows(query.limit(look_at))
+        places = self._places(query.limit(look_at))
         if not places:
             return [], None
-        last: Place = places[-1][0], places[-1][1]
+        last = places[-1]
         with_terms = _ids_with_terms(places[0][0], last[0] + _MICROSECOND, any_of)
         known = {row[0] for ids in with_terms for row in self.rows(ids)}
         missing = [place for place in places if place[1] not in known]
-        return self._these(missing), last if len(places) == look_at else None
+        some = that_fit(self, missing)
+        if len(some) < len(missing):
+            return events_at(self, some), some[-1]
+        return events_at(self, some), last if len(places) == look_at else None
 
     def filled_back_to(self) -> datetime | None:
         """From when on events have terms, but for those of older programs; None when all do."""
@@ -329,16 +304,14 @@ class AuditRows(Rows[AuditRecord]):
     def expired(self, before: datetime, limit: int, *, unexported_too: bool) -> list[Found]:
         """The oldest events of before a moment that may go, in the order of time.
 
-        In that order they are exported, too. So the oldest that is not yet bounds those that may go, and no
-        look at a trail that is exported nowhere takes reading all of it.
+        The oldest that is not exported yet bounds those that may go: no look at a trail that is exported
+        nowhere takes reading all of it.
         """
-        if not unexported_too and (due := self.unexported(1)):
-            before = min(before, due[0].event_time)
-        query = select(_records.event_time, _records.event_id, _records.body).where(
-            _records.event_time < before
-        )
-        rows = self._connection.execute(query.order_by(_records.event_time).limit(limit))
-        return sorted(Found(*row) for row in rows)
+        if not unexported_too and (due := self.oldest_unexported()) is not None:
+            before = min(before, due)
+        query = select(_records.event_time, _records.event_id).where(_records.event_time < before)
+        places = self._places(query.order_by(_records.event_time).limit(limit))
+        return sorted(events_at(self, that_fit(self, places)))
 
     def delete_expired(self, events: Sequence[tuple[datetime, str, Sequence[str]]]) -> None:
         """Deletes events, of each its time, its id and its terms, in the order of time."""

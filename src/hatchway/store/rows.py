@@ -62,6 +62,11 @@ class Rows(Generic[Noun]):
         self._stamp = stamp
         self._fields, self._read, self._columns, self._key, self._key_names = _shape(table, noun)
 
+    @property
+    def dialect(self) -> str:
+        """Which kind of database it is, as SQLAlchemy names it."""
+        return self._connection.dialect.name
+
     def noun(self, row: Sequence[Any]) -> Noun:
         return self._noun(**dict(zip(self._fields, row, strict=True)))
 

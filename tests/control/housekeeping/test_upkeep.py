@@ -67,4 +67,4 @@ def test_a_leader_writes_nothing_of_another_installations_store_into_its_file_no
     written = tmp_path / "audit.jsonl"
     assert not written.exists() or "GetCallerIdentity" not in written.read_text()
     with world.store.read() as tx:
-        assert tx.audit_records.unexported(10)
+        assert tx.audit_records.unexported(10).events
