@@ -143,18 +143,25 @@ def _fail(secret: str) -> None:
 
 values = st.text() | st.integers() | st.floats() | st.none() | st.booleans() | st.binary()
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
-    lambda name: name not in {"event", "self", "level", "logger", "time", "exc_info", "stack_info", "_record"}
+    lambda name: name not in {"event", "self", "time", "exc_info", "stack_info", "_record"}
 )
 
 
-@given(st.text(), st.dictionaries(names, values | st.lists(values) | st.dictionaries(st.text(), values)))
+@given(
+    st.text(),
+    st.dictionaries(
+        names | st.sampled_from(("level", "logger", "100 %s")),
+        values | st.lists(values) | st.dictionaries(st.text(), values),
+    ),
+    st.booleans(),
+)
 def test_what_goes_the_short_way_to_its_line_is_what_structlog_and_json_make_of_it(
-    event: str, told: dict[str, Any]
+    event: str, told: dict[str, Any], is_bound: bool
 ) -> None:
     stream = io.StringIO()
     configure_logs(LogFormat.JSON, stream=stream)
     log = structlog.get_logger("hatchway.test")
-    with structlog.contextvars.bound_contextvars(trace_id="of this context"):
+    with structlog.contextvars.bound_contextvars(**({"trace_id": "of this context"} if is_bound else {})):
         log.info(event, **told)
         log.warning(event, **told)
     short, usual = stream.getvalue().splitlines()

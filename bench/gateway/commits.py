@@ -217,4 +217,4 @@ def _entries(events: Events, count: int) -> Iterator[_Entries]:
 
 
 def _event_id(at: datetime) -> str:
-    return time_ordered_uuid(round(at.timestamp() * 1000), os.urandom(10))
+    return time_ordered_uuid(round(at.timestamp() * 1000), os.urandom(10).hex())

@@ -18,6 +18,7 @@ import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
@@ -25,6 +26,8 @@ import structlog
 from hatchway.settings import LogFormat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
 
 # Libraries whose informational messages say nothing that our own events do not.
@@ -38,8 +41,8 @@ _TRACEBACKS_AS_DICTS = structlog.processors.ExceptionRenderer(
 # `json.dumps` makes one for each value, as soon as it is told what to do with what JSON has no word for.
 _ENCODER = json.JSONEncoder(default=repr)
 
-_NOT_PLAIN = frozenset({"exc_info", "stack_info", "_record"})
-"""What an event has that comes with a traceback, or from `logging`."""
+_NOT_PLAIN = frozenset({"exc_info", "stack_info", "_record", "level", "logger", "time"})
+"""What an event has that comes with a traceback, or from `logging`, and what every line has."""
 
 
 def log_format_for(stream: TextIO) -> LogFormat:
@@ -110,9 +113,13 @@ def _bound_logger(level: int) -> "type[FilteringBoundLogger]":
             ):
                 return super().info(event, *args, **values)
             logger: _Lines = self._logger
-            values["event"] = event
-            complete = _stamp(logger, "info", structlog.contextvars.merge_contextvars(logger, "info", values))
-            return logger.write(_json_line(complete))
+            if structlog.contextvars.get_contextvars():
+                told = {**values, "event": event}
+                complete = structlog.contextvars.merge_contextvars(logger, "info", told)
+                return logger.write(_json_line(_stamp(logger, "info", complete)))
+            second, microsecond = _moment()
+            form = _informing_form(tuple(values), event, logger.name)
+            return logger.write(form % (*_written_values(values), second, microsecond))
 
     return Direct
 
@@ -122,9 +129,15 @@ def _stamp(logger: "WrappedLogger", method: str, event: "EventDict") -> "EventDi
     record = event.get("_record")  # of `logging`, when the event is not our own
     event["level"] = method
     event["logger"] = logger.name if record is None else record.name
-    second, microsecond = divmod(time.time_ns() // 1000, 1_000_000)
-    event["time"] = f"{_written(second)}.{microsecond:06}Z"
+    second, microsecond = _moment()
+    event["time"] = f"{second}.{microsecond:06}Z"
     return event
+
+
+def _moment() -> tuple[str, int]:
+    """Now, as its second, written, and microseconds."""
+    second, microsecond = divmod(time.time_ns() // 1000, 1_000_000)
+    return _written(second), microsecond
 
 
 def _without_pools_tracebacks(logger: "WrappedLogger", method: str, event: "EventDict") -> "EventDict":
@@ -166,6 +179,18 @@ def _visible(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def _float(value: float) -> str:
+    return float.__repr__(value) if isfinite(value) else _ENCODER.encode(value)
+
+
+_WRITTEN: "dict[type, Callable[[Any], str]]" = {
+    str: encode_basestring_ascii,
+    int: int.__repr__,
+    float: _float,
+}
+"""What the encoder makes of them, without it."""
+
+
 def _in_json(logger: "WrappedLogger", method: str, event: "EventDict") -> str:
     if "exc_info" in event:
         event = _TRACEBACKS_AS_DICTS(logger, method, event)
@@ -173,17 +198,31 @@ def _in_json(logger: "WrappedLogger", method: str, event: "EventDict") -> str:
 
 
 def _json_line(event: "EventDict") -> str:
-    """What the encoder makes of the whole event. Most of what is in one are texts, which need none."""
-    text, encode = encode_basestring_ascii, _ENCODER.encode
-    values = [text(value) if type(value) is str else encode(value) for value in event.values()]
-    return _form(tuple(event)) % tuple(values)
+    """What the encoder makes of the whole event. Most of what is in one needs none."""
+    return _form(tuple(event)) % tuple(_written_values(event))
+
+
+def _written_values(event: "EventDict") -> list[str]:
+    written, encode = _WRITTEN.get, _ENCODER.encode
+    return [written(type(value), encode)(value) for value in event.values()]
 
 
 @lru_cache(maxsize=256)
 def _form(names: tuple[str, ...]) -> str:
     """A line of events with these members, of which values are yet to be put in."""
-    members = [f"{encode_basestring_ascii(name)}: ".replace("%", "%%") + "%s" for name in names]
-    return f"{{{', '.join(members)}}}"
+    return f"{{{', '.join(map(_member, names))}}}"
+
+
+@lru_cache(maxsize=256)
+def _informing_form(names: tuple[str, ...], event: str, logger: str) -> str:
+    """The same of one that informs, with these members besides what all have."""
+    told = "".join([f"{_member(name)}, " for name in names])
+    stamp = _ENCODER.encode({"event": event, "level": "info", "logger": logger}).replace("%", "%%")
+    return f'{{{told}{stamp[1:-1]}, "time": "%s.%06dZ"}}'
+
+
+def _member(name: str) -> str:
+    return f"{encode_basestring_ascii(name)}: ".replace("%", "%%") + "%s"
 
 
 class _Lines:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
@@ -58,16 +59,23 @@ def new_id(kind: Kind, randomness: bytes) -> str:
     return _id(kind, randomness)
 
 
-def time_ordered_uuid(milliseconds: int, randomness: bytes) -> str:
+def time_ordered_uuid(milliseconds: int, randomness: str) -> str:
     """A UUID of version 7 (RFC 9562, section 5.7): those of a later millisecond sort later.
 
     Args:
         milliseconds: since 1970.
-        randomness: 10 random bytes, of which 74 bits are used.
+        randomness: 20 random hexadecimal digits, in lower case, of which 74 bits are used.
     """
-    time, random = f"{milliseconds:012x}", randomness.hex()
     # The version, and the variant of RFC 9562 before two bits of randomness.
-    return f"{time[:8]}-{time[8:]}-7{random[1:4]}-{_UUID_VARIANT[random[4]]}{random[5:8]}-{random[8:]}"
+    variant = _UUID_VARIANT[randomness[4]]
+    return f"{_written(milliseconds)}-7{randomness[1:4]}-{variant}{randomness[5:8]}-{randomness[8:]}"
+
+
+@lru_cache(maxsize=1)
+def _written(milliseconds: int) -> str:
+    """The moment that a UUID begins with: where many are made, most are of the last one's."""
+    digits = f"{milliseconds:012x}"
+    return f"{digits[:8]}-{digits[8:]}"
 
 
 def _id(kind: Kind, entropy: bytes) -> str:

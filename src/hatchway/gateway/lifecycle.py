@@ -134,6 +134,8 @@ class Gateway:
         self._credentials_expired = credentials_expired
         self._caught_up = caught_up
         self._asked_to_drain = asked_to_drain
+        # What it is bound to it looks up here once, and at each line otherwise.
+        self._log = log.bind()
         self._waiting = 0
         self.draining = False
 
@@ -221,7 +223,7 @@ class Gateway:
     async def _refuse(self, client: WebSocketConnection, refused: Refused, trace: TunnelTrace | None) -> None:
         source = refused.call.source
         self._metrics.refused.labels(refused.refusal.error_code).inc()
-        log.info(
+        self._log.info(
             "tunnel refused",
             request_id=source.request_id,
             source_ip=source.source_ip,
@@ -314,7 +316,7 @@ class Gateway:
         else:
             self._registry.note_recorded(admitted.tunnel_id)
             self._metrics.opened.inc()
-            log.info(
+            self._log.info(
                 "tunnel opened",
                 tunnel_id=admitted.tunnel_id,
                 request_id=admitted.call.source.request_id,
@@ -366,7 +368,7 @@ class Gateway:
         cause = self._registry.cause(admitted.tunnel_id)
         carried = Carried(relay.seconds, relay.bytes_in, relay.bytes_out, closure, cause)
         self._metrics.closed(closure)
-        log.info(
+        self._log.info(
             "tunnel closed",
             tunnel_id=admitted.tunnel_id,
             code=closure.code,

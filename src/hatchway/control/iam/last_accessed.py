@@ -75,7 +75,7 @@ def generate_service_last_accessed_details(call: Call) -> Result:
         raise ServiceError("NoSuchEntity", f"ARN {arn} not found.")
     milliseconds = int(call.now.timestamp() * 1000)
     job = LastAccessedJob(
-        id=time_ordered_uuid(milliseconds, call.random_bytes(10)),
+        id=time_ordered_uuid(milliseconds, call.random_bytes(10).hex()),
         arn=arn,
         granularity=granularity,
         requested_by=call.caller.principal.arn,

@@ -24,19 +24,21 @@ class NewIds:
         """`nanoseconds` are since 1970."""
         self._random_bytes = random_bytes
         self._nanoseconds = nanoseconds
-        self._pool = b""
+        # Hexadecimal digits.
+        self._pool = ""
         self._used = 0
 
     def event(self) -> str:
         """The id of an event or a request."""
         # In order of time: random ones would have each audit record change two more pages of the store.
-        return time_ordered_uuid(self._nanoseconds() // 1_000_000, self._take(10))
+        return time_ordered_uuid(self._nanoseconds() // 1_000_000, self._take(20))
 
     def tunnel(self) -> str:
-        return f"tun-{self._take(9).hex()[:17]}"
+        return f"tun-{self._take(18)[:17]}"
 
-    def _take(self, size: int) -> bytes:
-        if self._used + size > len(self._pool):
-            self._pool, self._used = self._random_bytes(_POOL), 0
-        self._used += size
-        return self._pool[self._used - size : self._used]
+    def _take(self, digits: int) -> str:
+        first, after = self._used, self._used + digits
+        if after > len(self._pool):
+            self._pool, first, after = self._random_bytes(_POOL).hex(), 0, digits
+        self._used = after
+        return self._pool[first:after]
