@@ -69,6 +69,7 @@ def local_end() -> Iterator[tuple[LocalEnd, FarEnds]]:
     """Standard input and output, both of them pipes; for the core a connection: it takes nothing else."""
     if chosen[0] is by_core:
         ours, theirs = socket.socketpair()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         far = FarEnds(HalfOf(theirs), theirs.makefile("rb", buffering=0))
         # From now on it is open for as long as `output` is.
         theirs.close()

@@ -352,6 +352,36 @@ def test_what_the_core_has_left_as_reading_is_paused_is_done_afterwards(
     assert is_lost or (answers[0][0], len(answers[0])) == (0x8A, 7)
 
 
+def test_an_answer_of_tls_that_the_core_has_left_is_sent_before_local_input(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    """The core leaves it to the gateway's turn, and the local end may have its own before."""
+    came: list[bytes] = []
+
+    def act(wire: Wire) -> None:
+        wire.secure.sendall(b"\x82\x05first")
+        came.append(wire.secure.recv(6) + wire.secure.recv(100))
+        wire.secure.sendall(b"\x88\x02\x03\xe8")
+        wire.read_all()
+
+    async def carry(stub: StubGateway) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            plan = tunnel_plan(stub)
+            relay = CoreRelay(
+                await open_by_core(plan.route, "/openTunnel", Trust(stub.ca_bundle)), connection(ours)
+            )
+            assert await asyncio.to_thread(theirs.recv, 100) == b"first"
+            relay._pair.disarm()
+            relay._session.write(frames.write_frame(frames.PONG, b"", frames.new_key()))
+            theirs.sendall(b"word")
+            await asyncio.wait_for(relay.finished(), TIMEOUT)
+
+    with gateway(certificates, tmp_path, act) as stub:
+        run_by(by_core, carry(stub))
+    assert (came[0][0], came[0][6:8]) == (0x8A, b"\x82\x84")
+
+
 async def opening(stub: StubGateway) -> None:
     plan = tunnel_plan(stub)
     opened = await open_by_core(plan.route, "/openTunnel", Trust(stub.ca_bundle))

@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import os
+import re
+import signal
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -13,11 +16,11 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from tests.client.carriers import MIB
 from tests.client.certificates import make_certificates
 from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
-from tests.client.test_tunnel import Says
+from tests.client.test_tunnel import Deaf, Says
 from tests.transport.compiled import needs_core
 from tests.transport.harness import TIMEOUT, until
 
-from hatchway.client import event_loop
+from hatchway.client import event_loop, relay_limits
 from hatchway.client.errors import InvalidOption
 from hatchway.client.listener import LOOPBACK, listen
 
@@ -214,6 +217,45 @@ def test_a_listener_that_is_told_to_end_closes_its_tunnels(gateway: StubGateway)
 
     with_listener(gateway, use)
     assert closed.wait(60)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_listener_that_a_signal_ends_tells_what_was_not_taken_and_waits_for_nothing_at_a_second_one(
+    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch, twice: bool
+) -> None:
+    limit = 30 if twice else 0.5
+    monkeypatch.setattr(relay_limits, "LEAVE_TIMEOUT", limit)
+    monkeypatch.setattr(relay_limits, "CLOSE_TIMEOUT", 30)
+    gateway.answer = Deaf
+    began, lines, listening = time.monotonic(), list[str](), threading.Event()
+
+    def report(line: str) -> None:
+        lines.append(line)
+        listening.set()
+
+    def use() -> None:
+        assert listening.wait(30)
+        with socket.create_connection(("127.0.0.1", int(lines[0].rstrip(".").rpartition(" ")[2]))) as sock:
+            assert sock.recv(4) == b"word"
+            sock.setblocking(False)
+            # More than the kernels on the way take.
+            with contextlib.suppress(BlockingIOError):
+                while sock.send(bytes(MIB)):
+                    time.sleep(0.1)
+            for _ in range(1 + twice):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.2)
+            ended.wait(30)
+
+    ended = threading.Event()
+    using = threading.Thread(target=use)
+    using.start()
+    with pytest.raises(SystemExit):
+        event_loop.run(listen(tunnel_plan(gateway), 0, report))
+    ended.set()
+    using.join(30)
+    assert re.fullmatch(r"\[1\] the signal .* had taken the last [0-9]{6,} bytes", lines[-1])
+    assert not twice or time.monotonic() - began < limit
 
 
 def test_a_port_that_is_taken_is_refused(gateway: StubGateway) -> None:

@@ -5,12 +5,13 @@ import ctypes
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -25,7 +26,17 @@ from picows import (
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
 )
-from tests.client.carriers import CARRIERS, MIB, Carrier, carry, carry_bytes, chosen, local_end, run_by
+from tests.client.carriers import (
+    CARRIERS,
+    MIB,
+    Carrier,
+    by_core,
+    carry,
+    carry_bytes,
+    chosen,
+    local_end,
+    run_by,
+)
 from tests.client.certificates import Certificates
 from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 from tests.transport.compiled import needs_core
@@ -34,6 +45,7 @@ from hatchway.client import frames, relay, relay_limits, stream_relay
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, NotCarried, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
 from hatchway.client.opening import as_the_system_says
+from hatchway.client.relay import Progress
 from hatchway.client.signals import ending_in_order
 from hatchway.client.tls import Trust, trust
 from hatchway.client.tunnel import open_tunnel
@@ -515,18 +527,39 @@ def test_what_was_sent_arrives_though_the_local_reader_goes_away(gateway: StubGa
     assert listens.received == b"last words" * 1000
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def carry_until_signal(
+    gateway: StubGateway, local: LocalEnd, number: signal.Signals, begun: Callable[[], None] = lambda: None
+) -> list[str]:
+    """As commands carry a tunnel, until a signal ends it; what is said of that.
+
+    `begun` is called when it is open; of what carries one alone, when the gateway has sent something.
+    """
+    before = signal.getsignal(number)
+    plan, trusted, told = tunnel_plan(gateway), Trust(gateway.ca_bundle), list[str]()
+    progress = Progress(begun)
+
+    async def run() -> None:
+        with ending_in_order():
+            await open_tunnel(plan, trusted, local, progress)
+
+    with pytest.raises((SystemExit, KeyboardInterrupt)) as caught:
+        if chosen[0] is stream_relay.carry:
+            stream_relay.carry(plan, trusted, local, host_speaks=begun, tell=told.append)
+        else:
+            run_by(chosen[0], run())
+    code = caught.value.code if isinstance(caught.value, SystemExit) else 128 + signal.SIGINT
+    assert code == 128 + number
+    assert signal.getsignal(number) == before
+    return [*told, *([relay_limits.cut_short(progress.untaken)] if progress.untaken else [])]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 def test_a_signal_closes_the_tunnel_after_what_was_sent_before_it(
-    gateway: StubGateway, carrier: Carrier, number: signal.Signals
+    gateway: StubGateway, number: signal.Signals
 ) -> None:
     listens = Listens()
     gateway.answer = lambda: listens
     words = b"last words" * 10_000
-    before = signal.getsignal(number)
-
-    async def run(local: LocalEnd) -> None:
-        with ending_in_order():
-            await open_tunnel(tunnel_plan(gateway), Trust(gateway.ca_bundle), local)
 
     with local_end() as (local, far):
 
@@ -539,53 +572,104 @@ def test_a_signal_closes_the_tunnel_after_what_was_sent_before_it(
         far.input.write(b"first")
         ending = threading.Thread(target=end)
         ending.start()
-        with pytest.raises(SystemExit) as caught:
-            if carrier is stream_relay.carry:
-                carry(gateway, local)
-            else:
-                run_by(carrier, run(local))
+        told = carry_until_signal(gateway, local, number)
         ending.join(30)
-    assert caught.value.code == 128 + number
     assert listens.closed.wait(60)
     assert listens.received == b"first" + words
-    assert signal.getsignal(number) == before
+    assert told == []
 
 
-def test_a_second_signal_has_nothing_waited_for(
-    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch
+def test_what_waits_behind_a_slow_gateway_when_a_signal_comes_is_sent_before_the_close(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_limits, "LEAVE_TIMEOUT", 600)
-    heard = threading.Event()
+    monkeypatch.setattr(relay_limits, "LEAVE_TIMEOUT", 60)
+    # The kernel takes little.
+    monkeypatch.setattr(
+        relay_limits, "keep_alive", lambda sock: sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    )
+    # More than is read before the gateway takes any of it, and no more than local input holds.
+    sent = os.urandom(MIB // 4 if chosen[0] is by_core else MIB // 4 * 3)
+    written: list[tuple[int, bytes, bytes]] = []
+    heard, begun = threading.Event(), threading.Event()
 
-    class Deaf(WSListener):
-        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-            transport.underlying_transport.pause_reading()
-            heard.set()
+    def end(local: LocalEnd) -> None:
+        assert begun.wait(30)
+        before = -1
+        while (left := local.waiting()) != before:
+            before = left
+            time.sleep(0.2)
+        assert before > 50_000
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)
+        heard.set()
+
+    with local_end() as (local, far), bare_gateway(certificates, written, b"\x82\x01.", heard) as gateway:
+        far.input.write(sent)
+        ending = threading.Thread(target=end, args=[local])
+        ending.start()
+        told = carry_until_signal(gateway, local, signal.SIGTERM, begun.set)
+        ending.join(30)
+    assert b"".join(payload for kind, _, payload in written if kind == frames.BINARY) == sent
+    assert (written[-1][0], told) == (frames.CLOSE, [])
+
+
+def test_a_signal_tells_how_much_a_gateway_that_takes_nothing_has_not_taken(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_limits, "LEAVE_TIMEOUT", 0.5)
+    heard = threading.Event()
+    size = MIB // 4
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MIB)
+    theirs.sendall(bytes(size))
+    with ours, theirs, bare_gateway(certificates, [], b"\x82\x01.", heard) as gateway:
+        (said,) = carry_until_signal(
+            gateway, connection(ours), signal.SIGTERM, lambda: os.kill(os.getpid(), signal.SIGTERM)
+        )
+        heard.set()
+    told = re.fullmatch(
+        "the signal ended the tunnel before the gateway had taken the last ([0-9]+) bytes", said
+    )
+    assert told is not None
+    assert size - 100_000 < int(told[1]) < size + 2_000
+
+
+class Deaf(WSListener):
+    """Says something, and reads nothing."""
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        transport.send(WSMsgType.BINARY, b"word")
+        transport.underlying_transport.pause_reading()
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("pause", [0, 0.2])
+def test_a_second_signal_has_nothing_waited_for(
+    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch, second: signal.Signals, pause: float
+) -> None:
+    """However soon it comes, and whichever thread the kernel has take it."""
+    for limit in ("LEAVE_TIMEOUT", "CLOSE_TIMEOUT"):
+        monkeypatch.setattr(relay_limits, limit, 30)
+    began, senders = time.monotonic(), list[threading.Thread]()
+
+    def signal_twice() -> None:
+        def send() -> None:
+            for number in (signal.SIGINT, second):
+                signal.pthread_kill(threading.get_ident(), number)
+                time.sleep(pause)
+
+        senders.append(threading.Thread(target=send))
+        senders[0].start()
+        if not pause:
+            # Both have come before the tunnel hears of either.
+            senders[0].join()
 
     gateway.answer = Deaf
     ours, theirs = socket.socketpair()
-    theirs.sendall(b"word")
-
-    carried, deciding = threading.Event(), threading.Lock()
-
-    def end() -> None:
-        assert heard.wait(30)
-        os.kill(os.getpid(), signal.SIGINT)
-        carried.wait(0.2)
-        # Whoever runs the tests would take one that comes later for his own end.
-        with deciding:
-            if not carried.is_set():
-                os.kill(os.getpid(), signal.SIGINT)
-
-    ending = threading.Thread(target=end)
-    ending.start()
-    with ours, theirs, pytest.raises(KeyboardInterrupt):
-        try:
-            carry(gateway, connection(ours))
-        finally:
-            with deciding:
-                carried.set()
-    ending.join(30)
+    with ours, theirs:
+        carry_until_signal(gateway, connection(ours), signal.SIGINT, signal_twice)
+    senders[0].join()
+    assert time.monotonic() - began < relay_limits.LEAVE_TIMEOUT
 
 
 @contextmanager

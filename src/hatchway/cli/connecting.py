@@ -158,6 +158,7 @@ def _carry(
 ) -> None:
     """On standard streams. What is not any more where it was does not come back, and an API that has just
     started may not know yet where its gateway is: so all that was not given is asked anew."""
+    from hatchway.cli.ending import tell
     from hatchway.client.discovery import plan_tunnel
     from hatchway.client.errors import NotOpened, TunnelClosed
     from hatchway.client.stream_relay import relay_standard_streams
@@ -167,7 +168,8 @@ def _carry(
     asks = options.gateway_port is None
     while True:
         try:
-            relay_standard_streams(plan, profile.trusted, ahead, patience=None if asks else patience)
+            waits = None if asks else patience
+            relay_standard_streams(plan, profile.trusted, ahead, patience=waits, tell=tell)
         except NotOpened as problem:
             # Nothing has been taken from standard input yet.
             if memory is not None:

@@ -171,11 +171,12 @@ class CoreRelay(Relay):
         self._pair.disarm()
         super()._stop_reading()
 
-    def _read(self) -> None:
-        if not self._reading:
-            return
+    def _pass_on(self) -> None:
         flags = self._pair.take_target()
         if not flags:
+            if self._session.outgoing.pending:
+                # An answer to the gateway's TLS that the core has left, and nobody has come to yet.
+                self._flush()
             try:
                 result = self._session.push(self._local.input, self._gateway, PUSH_SIZE)
             except ssl.SSLError:
@@ -248,6 +249,13 @@ class CoreRelay(Relay):
             self._start_reading()
 
     # Ends.
+
+    def _leave(self) -> None:
+        self._pair.disarm()
+        # What else the core may have left of the local end is there again when that is read.
+        if self._pair.take_target() & _OUTGOING:
+            self._flush()
+        super()._leave()
 
     def _send_close(self, code: int) -> None:
         self._pair.disarm()

@@ -25,7 +25,7 @@ _CORE_S: Final = "hatchway.transport.core.event_loop"
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """As `asyncio.run`; SIGINT cancels `main`."""
+    """As `asyncio.run`."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(main)
 

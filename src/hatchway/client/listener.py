@@ -55,7 +55,7 @@ async def listen(
 
     Raises:
         InvalidOption: the address or port cannot be listened on, or the CA bundle not be used.
-        SystemExit: a signal ended it.
+        KeyboardInterrupt, SystemExit: a signal ended it.
     """
     with ending_in_order():
         await listen_until_cancelled(plan, local_port, report, bind_address)
@@ -128,6 +128,10 @@ async def _carry(plan: TunnelPlan, trusted: Trust, sock: socket.socket, tell: Ca
         try:
             await _open(plan, trusted, connection(sock), progress, tell)
             ended = "ended here" if progress.ended_here else "ended by the host"
+        except asyncio.CancelledError:
+            if progress.untaken:
+                tell(relay_limits.cut_short(progress.untaken))
+            raise
         except ClientError as error:
             for line in str(error).splitlines():
                 tell(line)

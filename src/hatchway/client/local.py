@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from hatchway.client import relay_limits
 from hatchway.client.errors import InvalidOption, NotHere
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class LocalEnd(NamedTuple):
         if any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0)):
             return True
         return self.ports is not None and not _is_held(*self.ports)
+
+    def waiting(self) -> int:
+        """Bytes of the input that have come and nobody has read."""
+        return relay_limits.unread(self.input) if self.input_waits else 0
 
     def end_output(self) -> None:
         """Let whoever reads the output see its end. What the input has is still to be read."""

@@ -114,9 +114,7 @@ class PicowsRelay(Relay, WSListener):
 
     # What the relay does by it.
 
-    def _read(self) -> None:
-        if not self._reading:
-            return
+    def _pass_on(self) -> None:
         assert self._transport is not None
         try:
             size = os.readv(self._local.input, _payloads)

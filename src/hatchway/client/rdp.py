@@ -88,7 +88,7 @@ async def carry_session(
         InvalidOption: the port cannot be listened on.
         NoConnection: the program failed.
         OSError: the program cannot be run.
-        SystemExit: a signal ended it.
+        KeyboardInterrupt, SystemExit: a signal ended it.
     """
     with ending_in_order():
         await _carry(plan, port, file, program, report)

@@ -52,12 +52,14 @@ ANSWERS_LIMIT: Final = 512 * 1024
 @dataclass(slots=True)
 class Progress:
     """What a tunnel has come to: bytes sent to the gateway and received from it, and whether its end was
-    ours. `opened` is called when it is open."""
+    ours. `opened` is called when it is open. `untaken` are the bytes that the gateway had not taken when the
+    tunnel was cancelled."""
 
     opened: Callable[[], object] = lambda: None
     sent: int = 0
     received: int = 0
     ended_here: bool = False
+    untaken: int = 0
 
 
 class Relay(ABC):
@@ -86,8 +88,8 @@ class Relay(ABC):
     # What carries it does.
 
     @abstractmethod
-    def _read(self) -> None:
-        """Pass on what there is of the local input."""
+    def _pass_on(self) -> None:
+        """Read the local input once, and write that to the gateway."""
 
     @abstractmethod
     def _write_to_gateway(self, kind: int, payload: bytes) -> None:
@@ -126,7 +128,8 @@ class Relay(ABC):
     async def finished(self) -> None:
         """Wait until the tunnel has ended and all that came through it has been written.
 
-        Cancelled, it sends what is there of the local input, closes the tunnel, and waits a moment for that.
+        Cancelled, it sends what is there of the local input, closes the tunnel, and waits a moment for that;
+        cancelled twice, it waits for nothing.
 
         Raises:
             TunnelClosed: it ended with another close code than 1000.
@@ -136,9 +139,10 @@ class Relay(ABC):
                 await self._flushed.wait()
             except asyncio.CancelledError:
                 self._leave()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(relay_limits.LEAVE_TIMEOUT):
-                        await self._flushed.wait()
+                try:
+                    await self._left()
+                finally:
+                    self._progress.untaken = self._untaken()
                 raise
             with suppress(TimeoutError):
                 async with asyncio.timeout(relay_limits.HANG_UP_TIMEOUT):
@@ -157,6 +161,10 @@ class Relay(ABC):
         self._drop()
 
     # From the local input to the gateway.
+
+    def _read(self) -> None:
+        if self._reading:
+            self._pass_on()
 
     def _start_reading(self) -> None:
         if self._reading or self._input_ended or self._over or self._close_sent:
@@ -281,13 +289,30 @@ class Relay(ABC):
     # Ends.
 
     def _leave(self) -> None:
-        """What waits in a pipe of ours is at most its size."""
-        while self._reading and self._local.input_waits:
+        """What waits is at most what the kernel holds."""
+        left = self._local.waiting()
+        while left > 0 and not (self._input_ended or self._over or self._close_sent):
             before = self._progress.sent
-            self._read()
+            self._pass_on()
             if self._progress.sent == before:
                 break
+            left -= self._progress.sent - before
         self._hang_up()
+
+    async def _left(self) -> None:
+        """Wait for the tunnel's end, if nobody is in a hurry."""
+        task = asyncio.current_task()
+        # Two cancellations that come at once are one exception.
+        if task is None or task.cancelling() < 2:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(relay_limits.LEAVE_TIMEOUT):
+                    await self._flushed.wait()
+
+    def _untaken(self) -> int:
+        if self._over and (self._outcome is None or self._outcome.code != CONNECTION_LOST):
+            # The gateway has ended it.
+            return 0
+        return relay_limits.untaken(self._unsent, self._descriptor, self._local)
 
     def _hang_up(self) -> None:
         """Nobody is left to hear the target: what was sent still reaches it, what it says is dropped."""

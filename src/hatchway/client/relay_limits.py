@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hatchway.client.local import LocalEnd
 
 BACKLOG_LIMIT: Final = 256 * 1024
 """Bytes not yet taken by the local output beyond which nothing more is read from the gateway."""
@@ -17,7 +20,10 @@ that it could not.
 """
 
 LEAVE_TIMEOUT: Final = 5.0
-"""Seconds for the gateway to answer our Close when we are told to end."""
+"""Seconds for the gateway to take what was sent, and to answer our Close, when we are told to end."""
+
+_CLOSE_SIZE: Final = 30
+"""Bytes of our Close on its way: a frame (RFC 6455 section 5.5.1) in a record (RFC 8446 section 5.2)."""
 
 HANG_UP_TIMEOUT: Final = 1.0
 """Seconds for the connection to end after both Closes. Nothing that matters is under way any more."""
@@ -32,6 +38,21 @@ NO_CLOSE: Final = "the gateway did not answer when the tunnel was to end"
 def no_close(owed: int) -> str:
     """The same of a gateway that has not acknowledged so many bytes of what was sent."""
     return f"{NO_CLOSE}, and had not taken the last {owed} bytes" if owed else NO_CLOSE
+
+
+def untaken(unsent: int, descriptor: int, local: LocalEnd) -> int:
+    """Bytes of the local input that the gateway has not taken: a few more, for TLS has its own among them.
+
+    Args:
+        unsent: what the kernel has not taken for it, our Close at the end.
+        descriptor: that of the connection to it.
+    """
+    return max(0, unsent + unacknowledged(descriptor) - _CLOSE_SIZE) + local.waiting()
+
+
+def cut_short(untaken: int) -> str:
+    """What is said of a tunnel that a signal ended before the gateway had taken so many bytes."""
+    return f"the signal ended the tunnel before the gateway had taken the last {untaken} bytes"
 
 
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -52,6 +73,16 @@ def keep_alive(sock: socket.socket) -> None:
 def unacknowledged(descriptor: int) -> int:
     """Bytes that the kernel has been given for the other end of a connection, and that one's kernel has not
     acknowledged (tcp(7), SIOCOUTQ); 0 where it does not say."""
+    return _asked("TIOCOUTQ", descriptor)
+
+
+def unread(descriptor: int) -> int:
+    """Bytes that have come to a pipe or a connection, and nobody has read (pipe(7), FIONREAD); 0 where the
+    kernel does not say."""
+    return _asked("FIONREAD", descriptor)
+
+
+def _asked(question: str, descriptor: int) -> int:
     try:
         import fcntl
         import termios
@@ -59,7 +90,7 @@ def unacknowledged(descriptor: int) -> int:
         # Windows has neither.
         return 0
     try:
-        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+        answer = fcntl.ioctl(descriptor, getattr(termios, question), bytes(4))
     except (OSError, ValueError):
         # The connection is closed, or no such thing is known of it here.
         return 0

@@ -5,27 +5,29 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 _SIGNALS: Final = tuple(
     getattr(signal, name)
-    for name in ("SIGHUP", "SIGTERM")
+    for name in ("SIGINT", "SIGHUP", "SIGTERM")
     if sys.platform != "win32" and hasattr(signal, name)
 )
-"""None on Windows, where the event loop takes none. ssh ends its ProxyCommand by SIGHUP. SIGINT cancels the
-main task anyway (`asyncio.Runner`)."""
+"""None on Windows, where no tunnel is carried. ssh ends its ProxyCommand by SIGHUP."""
 
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Within it a signal cancels the current task, a second one too.
+    """Within it a signal cancels the current task; a second one, of whatever kind, cancels every task.
+
+    Of a signal that comes while the event loop goes to sleep, or to another thread, a handler of Python's
+    alone would hear only when something else happens; the event loop is woken.
 
     Raises:
-        SystemExit: of 128 and the signal's number, in the cancellation's stead.
+        KeyboardInterrupt, SystemExit: as `end_of`, in the cancellation's stead.
     """
     import asyncio
 
@@ -36,7 +38,8 @@ def ending_in_order() -> Iterator[None]:
 
     def end(number: int) -> None:
         caught.append(number)
-        task.cancel()
+        for each in [task] if len(caught) == 1 else asyncio.all_tasks(loop):
+            each.cancel()
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     # Under nohup SIGHUP stays ignored.
@@ -47,7 +50,7 @@ def ending_in_order() -> Iterator[None]:
         yield
     except asyncio.CancelledError:
         if caught:
-            raise SystemExit(128 + caught[0]) from None
+            raise end_of(caught[0]) from None
         raise
     finally:
         for number in taken:
@@ -55,12 +58,28 @@ def ending_in_order() -> Iterator[None]:
             signal.signal(number, before[number])
 
 
-class Noticed:
-    """The `numbers` of signals that came. `wakes` is readable when one did, None where none is noticed."""
+def end_of(number: int) -> BaseException:
+    """What a program ends with that a signal ends: SIGINT's is KeyboardInterrupt, any other's SystemExit of
+    128 and its number."""
+    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-        self.wakes: int | None = None
+
+class Noticed:
+    """`wakes` is readable when a signal came; None where none is noticed."""
+
+    def __init__(self, wakes: int | None = None, taken: Collection[int] = ()) -> None:
+        self.wakes = wakes
+        self._taken = taken
+        self._numbers: list[int] = []
+
+    @property
+    def numbers(self) -> list[int]:
+        """Those that came, in their order: each that the kernel told of. A handler of Python's is called once
+        for several."""
+        if self.wakes is not None:
+            with suppress(BlockingIOError):
+                self._numbers += [number for number in os.read(self.wakes, 64) if number in self._taken]
+        return self._numbers
 
     @property
     def again(self) -> bool:
@@ -70,20 +89,16 @@ class Noticed:
     def raise_again(self) -> None:
         """
         Raises:
-            KeyboardInterrupt: SIGINT came.
-            SystemExit: another one came; of 128 and its number.
+            KeyboardInterrupt, SystemExit: as `end_of`, when one came.
         """
-        if self.numbers and self.numbers[0] == signal.SIGINT:
-            raise KeyboardInterrupt
         if self.numbers:
-            raise SystemExit(128 + self.numbers[0])
+            raise end_of(self.numbers[0])
 
 
 @contextmanager
 def noticed() -> Iterator[Noticed]:
     """Within it a signal that would end the process is noticed, and does nothing else."""
-    signals = Noticed()
-    before = {number: signal.getsignal(number) for number in (*_SIGNALS, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     taken = [number for number in before if before[number] is not signal.SIG_IGN]
     wakes, woken = os.pipe()
     try:
@@ -93,13 +108,12 @@ def noticed() -> Iterator[Noticed]:
             wakeup = signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         except ValueError:
             # Only the main thread is told of signals.
-            yield signals
+            yield Noticed()
             return
-        signals.wakes = wakes
         for number in taken:
-            signal.signal(number, lambda number, _frame: signals.numbers.append(number))
+            signal.signal(number, lambda _number, _frame: None)
         try:
-            yield signals
+            yield Noticed(wakes, taken)
         finally:
             for number in taken:
                 signal.signal(number, before[number])

@@ -32,7 +32,7 @@ from hatchway.client.frames import (
     write_close,
     write_frame,
 )
-from hatchway.client.local import PIPE_SIZE, standard_streams
+from hatchway.client.local import standard_streams
 from hatchway.client.opening import open_with_patience
 from hatchway.client.signals import noticed
 from hatchway.domain.tunnel_protocol import END_OF_DATA
@@ -62,6 +62,7 @@ def relay_standard_streams(
     *,
     patience: Patience | None = None,
     host_speaks: Callable[[], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> None:
     """Carry one tunnel on standard input and output, as ssh's ProxyCommand does.
 
@@ -70,6 +71,7 @@ def relay_standard_streams(
         ahead: a connection that may lead to the plan's gateway.
         patience: with a gateway that is just restarting.
         host_speaks: is called before the first byte that comes from the host.
+        tell: is told what a signal has cost.
 
     Raises:
         InvalidOption: standard input is a terminal.
@@ -77,7 +79,7 @@ def relay_standard_streams(
         ClientError: as `tunnel.open_tunnel`.
     """
     with standard_streams() as local:
-        carry(plan, trust, local, ahead, patience=patience, host_speaks=host_speaks)
+        carry(plan, trust, local, ahead, patience=patience, host_speaks=host_speaks, tell=tell)
 
 
 def carry(
@@ -88,6 +90,7 @@ def carry(
     *,
     patience: Patience | None = None,
     host_speaks: Callable[[], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> None:
     """Open one tunnel and carry it to its end. Nothing has been read from the local end when none is opened.
 
@@ -97,7 +100,9 @@ def carry(
     """
     opened = open_with_patience(plan, trust, ahead, patience)
     with opened.sock, noticed() as signals:
-        StreamRelay(opened, local, signals, host_speaks).run()
+        untaken = StreamRelay(opened, local, signals, host_speaks).run()
+        if untaken and tell is not None:
+            tell(relay_limits.cut_short(untaken))
         signals.raise_again()
 
 
@@ -134,9 +139,12 @@ class StreamRelay:
         self._close_by: float | None = None
         self._owed = 0
 
-    def run(self) -> None:
+    def run(self) -> int:
         """Until the tunnel has ended and all that came through it has been written. A signal has what is
         there of the local input sent and the tunnel closed; a second one has nothing waited for.
+
+        Returns:
+            After a signal, how many bytes of the local input the gateway has not taken.
 
         Raises:
             TunnelClosed: it ended with another close code than 1000.
@@ -146,9 +154,11 @@ class StreamRelay:
         self._take(memoryview(self._first))
         while not self._over or self._backlog:
             self._turn()
+        untaken = self._untaken() if self._signals.numbers else 0
         self._part()
         if self._outcome is not None and not self._signals.numbers:
             raise self._outcome
+        return untaken
 
     def _turn(self) -> None:
         gateway, local = self._sock.fileno(), self._local
@@ -166,7 +176,6 @@ class StreamRelay:
         at_once = (hears and self._more_received) or (reads and not local.input_waits)
         ready = self._wait(wanted, 0.0 if at_once else self._until_next())
         if self._signals.wakes is not None and ready.get(self._signals.wakes):
-            os.read(self._signals.wakes, 64)
             self._leave()
         if self._unsent and ready.get(gateway):
             self._flush()
@@ -353,18 +362,27 @@ class StreamRelay:
         return min(times) - time.monotonic() if times else None
 
     def _leave(self) -> None:
-        """What waits in a pipe of ours is at most its size."""
-        if self._leaving:
-            if self._signals.again:
-                self._over = True
-                self._backlog.clear()
+        """What waits is at most what the kernel holds."""
+        if self._signals.again:
+            self._end(self._closed(CONNECTION_LOST, relay_limits.NO_CLOSE))
+            self._backlog.clear()
             return
-        left = PIPE_SIZE
-        while self._local.input_waits and left > 0 and (size := self._read()):
+        if self._leaving or not self._signals.numbers:
+            return
+        left = self._local.waiting()
+        while left > 0 and (size := self._read()):
             left -= size
         self._leaving = True
         self._hang_up()
         self._close_by = time.monotonic() + relay_limits.LEAVE_TIMEOUT
+
+    def _untaken(self) -> int:
+        outcome = self._outcome
+        if outcome is None or (isinstance(outcome, TunnelClosed) and outcome.code != CONNECTION_LOST):
+            # The gateway has ended it.
+            return 0
+        unsent = sum(map(len, self._unsent))
+        return relay_limits.untaken(unsent, self._sock.fileno(), self._local)
 
     def _hang_up(self) -> None:
         """Nobody is left to hear the target: what was sent still reaches it, what it says is dropped."""
