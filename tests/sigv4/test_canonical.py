@@ -158,7 +158,7 @@ def test_the_signature_is_the_one_in_aws_documentation() -> None:
         derive_signing_key("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20150830", "us-east-1", "iam"),
         method="GET",
         path="/",
-        query="Action=ListUsers&Version=2010-05-08",
+        parameters=(("Action", "ListUsers"), ("Version", "2010-05-08")),
         headers=(
             "content-type:application/x-www-form-urlencoded; charset=utf-8\n"
             "host:iam.amazonaws.com\n"
@@ -184,7 +184,7 @@ def test_what_is_not_unicode_is_signed_like_any_other_text(part: str) -> None:
     parts: dict[str, Any] = {
         "method": "GET",
         "path": "/",
-        "query": "",
+        "parameters": (),
         "headers": "host:h\n",
         "signed_headers": ("host",),
         "payload_hash": "0" * 64,

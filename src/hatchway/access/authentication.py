@@ -25,13 +25,14 @@ from hatchway.sigv4.errors import (
 from hatchway.sigv4.keys import Scope, derive_signing_key
 from hatchway.sigv4.request import HttpRequest
 from hatchway.sigv4.signature import Signature, read_header_signature, read_query_signature
-from hatchway.sigv4.verification import verify
+from hatchway.sigv4.verification import KeyedDigest, verify
 from hatchway.store import Transaction
 
 __all__ = [
     "Directory",
     "ExpiredToken",
     "HttpRequest",
+    "KeyedDigest",
     "MissingAuthenticationToken",
     "Scope",
     "Signature",
@@ -99,8 +100,9 @@ def authenticate(
     now: datetime,
     region: str,
     services: Collection[str],
+    keyed_digest: KeyedDigest | None = None,
 ) -> Caller:
-    """The caller whose key made the signature.
+    """The caller whose key made the signature. `keyed_digest` computes that, where it can and there is one.
 
     An unknown key takes the same path and time as a wrong signature does. An inactive key, and one whose user
     is gone, are as good as unknown to whoever signs with it, and so are temporary credentials with another
@@ -111,7 +113,15 @@ def authenticate(
         SignatureError: what is wrong with the signature.
     """
     session, key = _session_and_key(signature, directory)
-    verify(request, signature, key, now=now, region=region, services=services)
+    verify(
+        request,
+        signature,
+        key,
+        now=now,
+        region=region,
+        services=services,
+        keyed_digest=keyed_digest,
+    )
     _check_expiry(session, now)
     caller = directory.caller(signature.access_key_id)
     if caller is None:

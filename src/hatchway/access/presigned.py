@@ -6,6 +6,7 @@ from typing import Final
 from hatchway.access.authentication import (
     Directory,
     HttpRequest,
+    KeyedDigest,
     SignatureError,
     UnknownAccessKey,
     authenticate,
@@ -47,9 +48,16 @@ class Unauthenticated(Exception):
 
 
 def authenticate_presigned(
-    request: HttpRequest, *, directory: Directory, now: datetime, region: str
+    request: HttpRequest,
+    *,
+    directory: Directory,
+    now: datetime,
+    region: str,
+    keyed_digest: KeyedDigest | None = None,
 ) -> Caller:
     """Who signed the URL of a request for the gateways' service.
+
+    `keyed_digest` computes the signature, where it can and there is one.
 
     Raises:
         Unauthenticated: see there.
@@ -59,7 +67,13 @@ def authenticate_presigned(
         signature = read_query_signature(request)
         claimed = signature.access_key_id
         return authenticate(
-            request, signature, directory=directory, now=now, region=region, services=_SERVICES
+            request,
+            signature,
+            directory=directory,
+            now=now,
+            region=region,
+            services=_SERVICES,
+            keyed_digest=keyed_digest,
         )
     except UnknownAccessKey as problem:
         covered = signature.scope.date in gateway_dates(now)

@@ -21,6 +21,7 @@ from hatchway.store import Transaction
 from hatchway.store.tables import sealed_secrets, sealed_signing_keys, sessions
 
 _TOKEN_BYTES: Final = 96
+_OF_NO_TOKEN: Final = hashlib.sha256().digest()
 _NO_HASH: Final = bytes(hashlib.sha256().digest_size)
 
 
@@ -90,5 +91,5 @@ def token_fits(session: Session | None, token: str | None) -> bool:
     It takes as long whatever the answer: from the time it takes nobody learns whether a session exists.
     """
     kept = _NO_HASH if session is None else session.token_hash
-    same = hmac.compare_digest(token_hash(token or ""), kept)
+    same = hmac.compare_digest(token_hash(token) if token else _OF_NO_TOKEN, kept)
     return same if session is not None else token is None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hatchway.sigv4.keys import Scope
+    from hatchway.sigv4.verification import KeyedDigest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_PAYLOAD_HASH = hashlib.sha256(b"").hexdigest()
@@ -82,7 +83,9 @@ def _recode(encoded: str) -> str:
 
 def canonical_query(pairs: Iterable[tuple[str, str]], *, without: str | None = None) -> str:
     """Canonical pairs joined, sorted by name and then by value, but for those of the name `without`."""
-    return "&".join([f"{name}={value}" for name, value in sorted(pairs) if name != without])
+    # Texts take a third of the time that pairs take to sort; a name ends before all that may be in one.
+    lines = sorted([f"{name}\0{value}" for name, value in pairs if name != without])
+    return "&".join(lines).replace("\0", "=")
 
 
 def canonical_headers(headers: Sequence[tuple[str, str]], signed_headers: tuple[str, ...]) -> str:
@@ -122,21 +125,29 @@ def compute_signature(
     *,
     method: str,
     path: str,
-    query: str,
+    parameters: Sequence[tuple[str, str]],
+    without: str | None = None,
     headers: str,
     signed_headers: tuple[str, ...],
     payload_hash: str,
     timestamp: str,
     scope: Scope,
+    keyed_digest: KeyedDigest | None = None,
 ) -> str:
     """The signature, 64 hexadecimal digits, over parts that are canonical already.
 
-    `timestamp` is `YYYYMMDD'T'HHMMSS'Z'`.
+    `parameters` are the query's, in any order, and `without` the name of those that are not signed.
+    `timestamp` is `YYYYMMDD'T'HHMMSS'Z'`. `keyed_digest` is asked first, where there is one.
     """
-    request = f"{method}\n{path}\n{query}\n{headers}\n{';'.join(signed_headers)}\n{payload_hash}"
+    before, after = f"{method}\n{path}\n", f"\n{headers}\n{';'.join(signed_headers)}\n{payload_hash}"
+    told = f"{ALGORITHM}\n{timestamp}\n{scope}\n"
+    if keyed_digest is not None:
+        signature = keyed_digest(signing_key, before, parameters, without, after, told)
+        if signature is not None:
+            return signature
+    request = f"{before}{canonical_query(parameters, without=without)}{after}"
     digest = hashlib.sha256(request.encode(errors="surrogatepass")).hexdigest()
-    to_sign = f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
-    return hmac_sha256(signing_key, to_sign.encode())
+    return hmac_sha256(signing_key, f"{told}{digest}".encode())
 
 
 def hmac_sha256(key: bytes, message: bytes) -> str:

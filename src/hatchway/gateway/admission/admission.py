@@ -43,6 +43,7 @@ from hatchway.gateway.snapshot.subjects import network_subjects
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from hatchway.access.authentication import KeyedDigest
     from hatchway.access.authorization import Authorization, Context
     from hatchway.access.open_tunnel import TunnelRequest
     from hatchway.access.principal import Caller, Principal
@@ -84,12 +85,15 @@ class Admission:
         served: Served,
         off_limits: OffLimits,
         may_take_addresses: bool = True,
+        keyed_digest: KeyedDigest | None = None,
     ) -> None:
         """`max_tunnels` is how many tunnels this worker may carry at once.
 
         `served` says through which endpoints it opens tunnels, `off_limits` where it opens none to.
 
         `may_take_addresses` is whether it may connect from addresses that are not the machine's.
+
+        `keyed_digest` computes signatures, where it can and there is one.
         """
         self._snapshot = snapshot
         self._load = load
@@ -97,6 +101,7 @@ class Admission:
         self._served = served
         self._off_limits = off_limits
         self._may_take_addresses = may_take_addresses
+        self._keyed_digest = keyed_digest
         self._ways = Ways()
 
     def decide(
@@ -126,7 +131,9 @@ class Admission:
 
         http = HttpRequest("GET", head.path, head.query, head.headers, read=head.parameters)
         try:
-            caller = authenticate_presigned(http, directory=snapshot, now=now, region=arns.region)
+            caller = authenticate_presigned(
+                http, directory=snapshot, now=now, region=arns.region, keyed_digest=self._keyed_digest
+            )
         except Unauthenticated as problem:
             return Refused(
                 refusal=unauthenticated(problem.code, str(problem)),

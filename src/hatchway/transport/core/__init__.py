@@ -3,7 +3,7 @@
 `_core.c` is built where there is a compiler (docs/gateway.md). Where it is not, Python does the same: slower,
 within the same bounds. All that decides anything is Python's in either case: handshakes, requests, control
 frames, faults, ends, states, allowances. The core takes a request's head apart, where it is as clients write
-it.
+it, and makes the digest that a signature is compared with.
 
     tls = CoreTls(certificate, key)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -33,4 +33,5 @@ connections share; and what the core does not understand it hands over untouched
 | `poller.c` | which sockets have something, and what of that needs no Python |
 | `handle.c` | a call that the event loop is to make |
 | `head.c` | the head of a request, as clients write it |
+| `digest.c` | a digest under a key of texts with a query in order |
 """

@@ -14,7 +14,8 @@
  *   - of a client of gateways (client/core_relay.py) all is the same, with the gateway in the client's place and the
  *     local connection in the target's, but that frames are masked the other way; it bounds no cost.
  *   - a request's head (at most 16 KiB, which Python has gathered) is read in one pass, each byte twice at most; what is
- *     not as clients write it is left to Python, to read or to refuse.
+ *     not as clients write it is left to Python, to read or to refuse. Its signature is computed of at most
+ *     MOST_PARAMETERS parameters, each of which is compared with each other at most.
  *   - the buffers IN and OUT serve all connections, so they stay in the processor's caches. No call leaves anything in
  *     them that a later one reads: each begins with lengths of its own, and what is left over is copied before it
  *     returns. The GIL is held.
@@ -26,6 +27,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdint.h>
@@ -183,6 +185,7 @@ static void dealloc(PyObject *self)
 #include "poller.c"
 #include "handle.c"
 #include "head.c"
+#include "digest.c"
 
 /* --- The module ------------------------------------------------------------------------------------------------ */
 
@@ -191,6 +194,7 @@ static PyMethodDef functions[] = {
     {"complete", complete, METH_O, NULL},
     {"client_context", client_context, METH_VARARGS, NULL},
     {"read_head", read_head, METH_O, NULL},
+    {"keyed_digest", (PyCFunction)(void (*)(void))keyed_digest, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core", NULL, -1, functions, NULL, NULL, NULL, NULL};
@@ -246,6 +250,9 @@ PyMODINIT_FUNC PyInit__core(void)
     if (bio_method == NULL || !BIO_meth_set_read(bio_method, openssl_reads)
         || !BIO_meth_set_write(bio_method, openssl_writes) || !BIO_meth_set_ctrl(bio_method, openssl_controls))
         return PyErr_NoMemory();
+    sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+    hashing = EVP_MD_CTX_new();
+    clear_errors();
     module = PyModule_Create(&definition);
     if (module == NULL)
         return NULL;

@@ -1,6 +1,6 @@
 """See _core.c."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context as Variables
 from typing import Final, final
 
@@ -78,6 +78,15 @@ def client_context(
 def read_head(
     raw: bytes, /
 ) -> tuple[str, str, tuple[tuple[str, str], ...], tuple[tuple[str, str], ...] | None] | None: ...
+def keyed_digest(
+    key: bytes,
+    before: str,
+    parameters: Sequence[tuple[str, str]],
+    without: str | None,
+    after: str,
+    told: str,
+    /,
+) -> str | None: ...
 def complete(loops: type, /) -> None: ...
 def handle(
     loop: object,
