@@ -1,6 +1,7 @@
 """systemd takes the units that are there for it, and finds them as closed as the documents say."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,22 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     here = tmp_path / unit.name
     here.write_text(text.replace(PROGRAM, sys.executable))
     return here
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> Path:
+    """The gateway's unit as it is beside a control plane."""
+    (source,) = (each for each in UNITS if each.name == "hatchway-gateway.service")
+    here = tmp_path / source.name
+    here.write_text(source.read_text().replace(PROGRAM, sys.executable))
+    shutil.copytree(f"{source}.d", f"{here}.d")
+    return here
+
+
+def test_systemd_finds_nothing_wrong_with_a_gateway_beside_a_control_plane(beside: Path) -> None:
+    done = analyze("verify", "--man=no", "--recursive-errors=one", beside)
+    said = [line for line in done.stderr.splitlines() if "hatchway" in line]
+    assert (done.returncode, said) == (0, []), done.stderr
 
 
 def test_systemd_finds_nothing_wrong_with_a_unit(unit: Path) -> None:
