@@ -169,6 +169,18 @@ def test_a_noun_comes_back_as_it_was_put(store: Store) -> None:
         assert tx.users.get("bob") is None
 
 
+def test_a_question_by_itself_is_asked_in_no_transaction_that_would_be_undone(store: Store) -> None:
+    with store._asking() as connection:
+        connection.exec_driver_sql("SELECT 1")
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        # PQTRANS_IDLE.
+        assert store.is_sqlite or driver.info.transaction_status == 0
+    assert store.revision() == store.position().revision
+    with store.read() as tx:
+        assert tx.revision() == store.revision()
+
+
 def test_nothing_of_a_failed_transaction_is_kept(store: Store) -> None:
     before = store.revision()
     with pytest.raises(ZeroDivisionError), store.write() as tx:

@@ -286,24 +286,31 @@ class Store:
             yield connection
             require_open(connection)
 
-    def revision(self) -> int:
-        """The account's revision now. `notifications` says when to ask."""
+    @contextmanager
+    def _asking(self) -> Iterator[Connection]:
+        """For a question or two, each by itself: a transaction round them would take two more journeys to
+        PostgreSQL, and be undone, which its statistics count."""
         self._usable()
         with self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
+
+    def revision(self) -> int:
+        """The account's revision now. `notifications` says when to ask."""
+        with self._asking() as connection:
             return int(connection.execute(select(tables.feed.c.revision)).scalar_one())
 
     def position(self) -> Position:
         """The same with its mark."""
-        self._usable()
-        with self.engine.connect() as connection:
+        with self._asking() as connection:
             return Transaction(connection, feeds=False).position()
 
     def server_time(self) -> datetime | None:
         """The moment by the clock of the database's server; None of SQLite, which has none."""
         if self.is_sqlite:
             return None
-        self._usable()
-        with self.engine.connect() as connection:
+        with self._asking() as connection:
             return Transaction(connection, feeds=False).server_time()
 
     def answers(self) -> datetime | None:
@@ -312,8 +319,7 @@ class Store:
         Raises:
             Exception: it cannot.
         """
-        self._usable()
-        with self.engine.connect() as connection:
+        with self._asking() as connection:
             tx = Transaction(connection, feeds=False)
             tx.revision()
             return tx.server_time()

@@ -14,6 +14,7 @@ import socket
 import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -86,26 +87,35 @@ class Supervised:
         """
 
         def readable() -> None:
-            try:
-                words = self._control_socket.recv(16)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                words = b""
-            if DETACH in words:
-                log.info("supervisor leaves")
-                _ask_for_death_signal(0)
-                self._control_socket.send(DETACH)
-            if REPLACED in words and not self._replaced:
-                # Each supervisor that comes says so.
-                self._replaced = True
-                replaced()
-            if not words:
-                loop.remove_reader(self._control_socket)
-                orphaned()
+            # All there is: libuv tells of an error once, and polls no more (its issue 3796), so that of a
+            # reset right behind a byte nothing else would tell.
+            while (words := self._read()) is not None:
+                if not words:
+                    loop.remove_reader(self._control_socket)
+                    orphaned()
+                    return
+                if DETACH in words:
+                    log.info("supervisor leaves")
+                    _ask_for_death_signal(0)
+                    # Who is gone already is noticed next.
+                    with suppress(OSError):
+                        self._control_socket.send(DETACH)
+                if REPLACED in words and not self._replaced:
+                    # Each supervisor that comes says so.
+                    self._replaced = True
+                    replaced()
 
         self._control_socket.setblocking(False)
         loop.add_reader(self._control_socket, readable)
+
+    def _read(self) -> bytes | None:
+        """What the supervisor says: nothing where it is gone, None where it has said no more yet."""
+        try:
+            return self._control_socket.recv(16)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:
+            return b""
 
 
 def _ask_for_death_signal(number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
@@ -102,6 +103,27 @@ def test_one_that_is_untrusted_and_watched_no_more_is_not_told() -> None:
             await until(lambda: bool(calls))
             await asyncio.sleep(0.01)
             assert len(calls) == 1
+
+    run(test)
+
+
+def test_one_that_is_untrusted_and_closed_while_a_process_is_forked_that_has_it_too_is_not_told() -> None:
+    async def test() -> None:
+        calls: list[str] = []
+        with readable() as one, readable() as other:
+            loop = asyncio.get_running_loop()
+            told: list[dict[str, object]] = []
+            loop.set_exception_handler(lambda _loop, problem: told.append(problem))
+            readiness = Readiness(loop)
+            readiness.watch(one.fileno(), READABLE, Noting("one", calls, is_untrusted=True))
+            # As in a process that is forked, and for as long as it has not begun another program.
+            with socket.socket(fileno=os.dup(one.fileno())):
+                readiness.closes(one.fileno())
+                one.close()
+                readiness.watch(other.fileno(), READABLE, Noting("other", calls, is_untrusted=True))
+                await until(lambda: len(calls) > 2)
+            assert set(calls) == {"other"}
+            assert told == []
 
     run(test)
 

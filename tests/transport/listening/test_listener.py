@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 from tests.transport.echo_server import echo_server
-from tests.transport.harness import LOOPBACK, WebSocket, client_tls, request, run, until
+from tests.transport.harness import LOOPBACK, WebSocket, client_tls, connection_tls, request, run, until
 
 from hatchway.transport.listening import listener as listener_module
 from hatchway.transport.listening.listener import bind_shared
@@ -118,6 +118,28 @@ def test_more_than_may_be_pending_are_reset() -> None:
             for sock in pending:
                 sock.close()
             await until(lambda: server.listener.pending == 0)
+
+    run(test)
+
+
+def test_one_that_cannot_be_served_is_reset_and_keeps_no_place() -> None:
+    async def test() -> None:
+        left = [1] * 5
+
+        def fail() -> Any:
+            if left:
+                raise MemoryError(left.pop())
+            return connection_tls()
+
+        told: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, problem: told.append(problem))
+        async with echo_server(max_pending=2, tls=fail) as server:
+            for _ in range(5):
+                assert await was_reset(raw(server.port))
+            assert server.listener.pending == 0
+            assert len(told) == 5
+            client = await WebSocket.open(server.port)
+            client.vanish()
 
     run(test)
 

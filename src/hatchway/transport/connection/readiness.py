@@ -163,7 +163,10 @@ class Readiness:
             if self._untrusted_wait and not ready:
                 self._untrusted_wait = False
                 for descriptor, events in self._untrusted.poll(0, 1):
-                    self._notify(self._watchers[descriptor], events)
+                    # An epoll does not forget what is closed here and open still in a process that is forked.
+                    watcher = self._watchers.get(descriptor)
+                    if watcher is not None:
+                        self._notify(watcher, events)
                 # A task serves what it asked for, which counts as part of the turn. Of others who wait, the
                 # next poll tells.
                 break

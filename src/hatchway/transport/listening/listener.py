@@ -320,7 +320,13 @@ class Listener:
         self._queue_timer = self._loop.call_later(_QUEUE_CHECK, self._serve_queue) if self._queue else None
 
     def _begin(self, accepted: AcceptedConnection) -> None:
-        self._serve(accepted, self._settled)
+        try:
+            self._serve(accepted, self._settled)
+        except Exception as problem:
+            # Its place is another's again.
+            self._drop(accepted.sock)
+            what = {"message": "a connection could not be served", "exception": problem}
+            self._loop.call_exception_handler(what)
 
     def _settled(self) -> None:
         self._pending -= 1
