@@ -9,6 +9,7 @@
 | `addresses` | names, ports and certificates, as a client sees them |
 | `trial_tunnel` | a server of its own on loopback, and bytes through a tunnel of it |
 | `examination` | all of it for an installation |
+| `registered_hosts` | hosts of which gateways do not know that they registered themselves |
 | `client_examination` | what of it is for a machine with nothing but a profile |
 
 Everything here looks and changes nothing: the account, its audit trail and the server are the same

@@ -9,6 +9,7 @@ from hatchway.doctor.addresses import check_api, check_covered, check_gateway, c
 from hatchway.doctor.data_directory import check_disk, check_files, check_store
 from hatchway.doctor.findings import Finding, error, unknown, warning
 from hatchway.doctor.machine import check_clock, check_core, check_kernel, check_open_files, server_processes
+from hatchway.doctor.registered_hosts import check_registered_hosts
 from hatchway.doctor.trial_tunnel import check_trial_tunnel
 from hatchway.errors import CommandFailed
 from hatchway.installation.api_location import ApiLocation
@@ -43,6 +44,7 @@ def examine_server(
         with open_installation(directory, store_url, patience=_PATIENCE) as installation:
             yield from check_store(installation)
             yield from _check_planes(directory, installation, names)
+            yield from check_registered_hosts(installation)
     except CommandFailed as problem:
         yield error("store", str(problem), "mend that; what needs the store was not looked at any further")
     if trial:

@@ -37,7 +37,7 @@ LARGEST_REQUEST: Final = 4096
 """Bytes of the body that a host sends."""
 _TEXTS: Final = ("name", "private_ip", "ipv6", "instance_type")
 _LONGEST: Final = 256
-_EVENT_NAME: Final = "RegisterHost"
+REGISTER_HOST: Final = "RegisterHost"
 _NOT_GOOD: Final = (
     "the enrollment token is not good, or no longer: have a new one made (hatchway host token create)"
 )
@@ -71,7 +71,7 @@ def register_host(
         BearerRefused: 401 for a token that is not good, 400 for what cannot be registered, 409 for a name
             or an address that another has, or a machine of Hatchway's own.
     """
-    with refusals_counted(plane, _EVENT_NAME, peer=peer, user_agent=user_agent):
+    with refusals_counted(plane, REGISTER_HOST, peer=peer, user_agent=user_agent):
         return _register(plane, authorization, content, peer, user_agent)
 
 
@@ -170,7 +170,7 @@ def _record(
 ) -> AuditRecord:
     return service_record(
         plane,
-        _EVENT_NAME,
+        REGISTER_HOST,
         now=plane.clock(),
         parameters={
             "enrollmentTokenId": kept.id,
