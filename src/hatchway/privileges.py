@@ -1,9 +1,11 @@
 """Root's privileges, dropped for good once the ports are bound."""
 
 import ctypes
+import errno
 import os
 import pwd
 import signal
+import stat
 import struct
 import sys
 import threading
@@ -15,6 +17,8 @@ from typing import Final
 CAP_NET_RAW: Final = 13
 """To connect from another's address, and to make raw and packet sockets."""
 
+_LARGEST: Final = 1 << 20
+"""Bytes of a file of certificates, or of what a server has noted."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_GET_PDEATHSIG: Final = 2
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -76,6 +80,27 @@ def as_owner_of(directory: Path) -> Iterator[None]:
         return
     with _of_process:
         yield from _as_user(*owner, directory)
+
+
+def read_as_owner(path: Path, directory: Path | None = None) -> bytes:
+    """What a small file holds, such as one of certificates, opened as `as_owner_of` says.
+
+    Args:
+        directory: whose owner's rights to go by; that which the file is in without one.
+
+    Raises:
+        OSError: it cannot be read, is no file, or is larger than such files are.
+    """
+    with as_owner_of((path.parent if directory is None else directory).absolute()):
+        # A pipe in its place would never open.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is no file", str(path))
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
 
 
 def _as_user(uid: int, gid: int, home: str | None, directory: Path) -> Iterator[None]:

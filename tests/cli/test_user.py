@@ -23,7 +23,12 @@ from tests.cli.conftest import Installed, Server
 from tests.e2e.processes import lives
 
 from hatchway.access.key_files import MASTER_KEY
-from hatchway.privileges import as_owner_of
+from hatchway.audit.export import Export, FileNotWritten
+from hatchway.installation.api_location import ApiLocation
+from hatchway.pki.certificates import certificate_names
+from hatchway.privileges import as_owner_of, read_as_owner
+from hatchway.settings import DataDirectory
+from hatchway.store import Store
 
 USER = "nobody"
 
@@ -348,6 +353,85 @@ def reachable() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
         Path(directory).chmod(0o711)
         yield Path(directory)
+
+
+SCRIPT = ("host", "script", "web-1", "--api-url", "https://localhost:8443")
+BUNDLE = ("--endpoint-url", "https://{name}:8443", "--bundle", "{elsewhere}/b.zip")
+
+
+def to_root_s(path: Path, elsewhere: Path) -> Path:
+    """Puts a link in the place of a file, to the same as root's in a directory of root's."""
+    elsewhere.mkdir(mode=0o700)
+    of_root = Path(shutil.move(path, elsewhere))
+    shutil.chown(of_root, 0, 0)
+    of_root.chmod(0o600)
+    path.symlink_to(of_root)
+    return of_root
+
+
+@root_only
+@pytest.mark.parametrize(
+    "command",
+    [SCRIPT, ("access-key", "create", "alice", *BUNDLE), ("ca", "rotate", "--step", "add")],
+    ids=["host script", "access-key", "ca rotate"],
+)
+def test_no_command_of_root_s_reads_a_ca_to_which_a_link_of_the_user_leads(
+    command: tuple[str, ...], owned: Installed, tmp_path: Path
+) -> None:
+    names = certificate_names((owned.directory / "server.pem").read_bytes())
+    name = next(
+        each for each in names if "localhost" not in each and not each[-1].isdigit() and ":" not in each
+    )
+    to_root_s(owned.directory / "ca.pem", tmp_path / "of-root")
+    done = owned.run(*(word.format(elsewhere=tmp_path, name=name) for word in command))
+    assert done.returncode != 0
+    assert "Permission denied" in done.stderr or "ca.pem may not be used" in done.stderr
+    assert "CERTIFICATE" not in done.stdout
+    assert not (tmp_path / "b.zip").exists()
+
+
+@root_only
+def test_root_takes_no_word_of_the_user_s_for_where_the_api_is_or_what_it_shows_beyond_his_rights(
+    owned: Installed, tmp_path: Path
+) -> None:
+    directory, secret = DataDirectory(owned.directory), tmp_path / "of-root" / "server.pem"
+    shown = to_root_s(directory.server_certificate, secret.parent)
+    noted = ApiLocation(url="https://localhost:1", everywhere=False, private_ca=True, certificate=shown)
+    noted.write(directory)
+    assert ApiLocation.read(directory) == noted
+    with pytest.raises(PermissionError):
+        read_as_owner(shown, directory.path)
+    # Of what it shows nothing can be told, so that no URL is refused for it.
+    assert owned.run(*SCRIPT[:-1], "https://elsewhere.example").returncode == 0
+    to_root_s(directory.api_location, tmp_path / "noted")
+    assert not ApiLocation.read(directory).noted
+
+
+@root_only
+def test_a_server_of_root_s_writes_no_event_to_a_file_to_which_a_link_of_the_user_leads(
+    owned: Installed, tmp_path: Path
+) -> None:
+    path = owned.directory / "audit.jsonl"
+    path.touch()
+    of_root = to_root_s(path, tmp_path / "of-root")
+    store = Store.open(DataDirectory(owned.directory).store_url)
+    export = Export(store, path)
+    with pytest.raises(FileNotWritten, match="Permission denied"):
+        export.run()
+    assert of_root.read_bytes() == b""
+    path.unlink()
+    assert export.run()
+    assert path.owner() == USER
+    store.close()
+
+
+def test_no_pipe_and_nothing_endless_is_read_in_the_place_of_a_certificate(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "sparse").touch()
+    os.truncate(tmp_path / "sparse", 1 << 40)
+    for name in ("pipe", "sparse"):
+        with pytest.raises(OSError, match=r"is no file|too large"):
+            read_as_owner(tmp_path / name)
 
 
 @root_only

@@ -28,6 +28,7 @@ from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation
 from hatchway.policies.files import read_file
 from hatchway.policies.reference import ReferenceMissing, aws_facts
+from hatchway.privileges import as_owner_of
 from hatchway.store import Transaction
 from hatchway.store.tables import instances
 
@@ -192,8 +193,11 @@ def make_host_script(
     location = ApiLocation.read(installation.directory)
     if ca_certificate is None and not location.private_ca:
         raise BadUsage("the API has a certificate of another CA: give that CA's with --ca-certificate")
-    authority = ca_certificate or installation.directory.ca_certificate
-    pem = read_certificate(authority)
+    if ca_certificate is None:
+        with as_owner_of(installation.directory.path):
+            pem = read_certificate(installation.directory.ca_certificate)
+    else:
+        pem = read_certificate(ca_certificate)
     with installation.store.read() as tx:
         found = _find_instance(tx, instance)
     instance_id = found.id

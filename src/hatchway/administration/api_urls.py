@@ -20,6 +20,7 @@ from hatchway.installation.installation import Installation, gateway_dns_names, 
 from hatchway.pki.alternative_names import TOO_MANY_NAMES, fitting, is_covered, without_wildcard
 from hatchway.pki.certificates import PkiProblem, certificate_names
 from hatchway.pki.name_constraints import is_dns_name, names_beyond, names_left_out
+from hatchway.privileges import read_as_owner
 from hatchway.settings import Address, DataDirectory, is_everywhere
 from hatchway.transport.own_addresses import OwnAddresses
 
@@ -112,8 +113,8 @@ def gateway_name_notes(installation: Installation, before: Sequence[str]) -> lis
     names = gateway_dns_names(installation)
     new = [name for name in names if name not in known]
     try:
-        authorities = directory.ca_certificate.read_bytes()
-        covered = certificate_names(directory.server_certificate.read_bytes())
+        authorities = read_as_owner(directory.ca_certificate)
+        covered = certificate_names(read_as_owner(directory.server_certificate))
         beyond = set(names_beyond(authorities, new))
         left_out = names_left_out(authorities, names, covered)
     except (OSError, PkiProblem):
@@ -157,7 +158,7 @@ def check_issuable(
         if not is_dns_name(without_wildcard(name)) and not _is_address(name):
             raise BadUsage(f"{option} {name!r} is neither a host name nor an address")
     try:
-        beyond = names_beyond(directory.ca_certificate.read_bytes(), names) if names else []
+        beyond = names_beyond(read_as_owner(directory.ca_certificate), names) if names else []
     except (OSError, PkiProblem) as problem:
         raise BadUsage(
             f"{option}: the private CA's certificate {directory.ca_certificate}: {problem}"
@@ -205,7 +206,7 @@ def _names(installation: Installation, location: ApiLocation) -> list[str] | Non
     if location.certificate is None:
         return None
     try:
-        names = list(certificate_names(location.certificate.read_bytes()))
+        names = list(certificate_names(read_as_owner(location.certificate, installation.directory.path)))
     except (OSError, PkiProblem):
         # The server says what is wrong with it.
         return None
@@ -217,7 +218,7 @@ def _names(installation: Installation, location: ApiLocation) -> list[str] | Non
 
 def _way_to_cover(host: str, directory: DataDirectory) -> str:
     try:
-        if not names_beyond(directory.ca_certificate.read_bytes(), [host]):
+        if not names_beyond(read_as_owner(directory.ca_certificate), [host]):
             return f"start the server with --api-name {host}"
     except (OSError, PkiProblem):
         pass

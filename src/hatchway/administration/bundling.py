@@ -14,6 +14,7 @@ from hatchway.client.setup.trust import Authority
 from hatchway.errors import BadUsage
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation, gateway_dns_names
+from hatchway.privileges import as_owner_of
 from hatchway.settings import DEFAULT_GATEWAY_PORT
 
 
@@ -82,9 +83,13 @@ def ready_bundle(installation: Installation, user: str, into: IntoBundle) -> Rea
             " machine: give VPCs a gateway_dns_name, or make an installation with --gateway-dns-name"
         )
     parts = urlsplit(url.url)
-    ca_file = into.ca_certificate or installation.directory.ca_certificate
-    # With certificates of its own, all of them perhaps, an installation need not have a CA any more.
-    there = into.ca_certificate is not None or ca_file.exists()
+    own = installation.directory.ca_certificate
+    if into.ca_certificate is not None:
+        ca: bytes | None = _authorities(into.ca_certificate)
+    else:
+        # With certificates of its own, all of them perhaps, an installation need not have a CA any more.
+        with as_owner_of(installation.directory.path):
+            ca = _authorities(own) if own.exists() else None
     return ReadyBundle(
         into=into,
         user=user,
@@ -94,7 +99,7 @@ def ready_bundle(installation: Installation, user: str, into: IntoBundle) -> Rea
             f"{parts.hostname}, port {parts.port or 443}",
             *(f"{name}, port {DEFAULT_GATEWAY_PORT}" for name in names if name != "localhost"),
         ),
-        ca=_authorities(ca_file) if there else None,
+        ca=ca,
         api_has_ca=location.private_ca or into.ca_certificate is not None,
         notes=tuple(notes),
     )

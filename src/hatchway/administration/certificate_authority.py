@@ -38,6 +38,7 @@ from hatchway.pki.alternative_names import without_wildcard
 from hatchway.pki.certificate_authority import OWN_NAME, belongs_to, create_ca
 from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint, is_issued_by
 from hatchway.pki.name_constraints import is_dns_name, permitted_dns_names
+from hatchway.privileges import read_as_owner
 from hatchway.settings import DataDirectory
 from hatchway.store import Transaction
 
@@ -178,7 +179,7 @@ def _say(tx: Transaction, certificates: Sequence[bytes]) -> None:
 
 
 def _certificates(directory: DataDirectory) -> list[bytes]:
-    found = certificates_in(directory.ca_certificate.read_bytes())
+    found = certificates_in(read_as_owner(directory.ca_certificate))
     if not found:
         raise PkiProblem("the CA's certificate is damaged: restore it from a backup")
     return found
@@ -218,7 +219,7 @@ def _drop(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
     if len(before) == 1:
         return None
     if directory.server_certificate.exists() and not is_issued_by(
-        directory.server_certificate.read_bytes(), before[0]
+        read_as_owner(directory.server_certificate), before[0]
     ):
         raise CommandFailed(
             "the server's certificate is the former CA's yet: send the server a SIGHUP (systemctl reload"

@@ -17,6 +17,7 @@ from hatchway.installation.installation import Installation
 from hatchway.installation.joining import binding, write_join_token
 from hatchway.pki.certificates import PkiProblem, certificates_in, fingerprint, is_issued_by
 from hatchway.pki.name_constraints import is_dns_name, names_beyond
+from hatchway.privileges import read_as_owner
 from hatchway.store import show_store
 from hatchway.store.tables import join_tokens
 
@@ -198,7 +199,7 @@ def _checked_pin(installation: Installation, names: tuple[str, ...]) -> bytes | 
         if not is_dns_name(name.removeprefix("*.")):
             raise BadUsage(f"--name {name!r} is not a host name")
     try:
-        authorities = certificates_in(installation.directory.ca_certificate.read_bytes())
+        authorities = certificates_in(read_as_owner(installation.directory.ca_certificate))
         beyond = names_beyond(authorities[0], names) if authorities else list(names)
     except FileNotFoundError:
         authorities, beyond = [], list(names)
@@ -213,7 +214,7 @@ def _checked_pin(installation: Installation, names: tuple[str, ...]) -> bytes | 
     if not location.private_ca or location.certificate is None:
         return None
     try:
-        shown = location.certificate.read_bytes()
+        shown = read_as_owner(location.certificate, installation.directory.path)
     except OSError as problem:
         raise CommandFailed(f"cannot read {location.certificate}: {reason(problem)}") from problem
     # Just after another CA has taken its place, it may be one of the former's yet.

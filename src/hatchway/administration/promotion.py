@@ -19,6 +19,7 @@ from hatchway.installation.installation import Installation
 from hatchway.installation.joined import Joined
 from hatchway.pki.certificate_authority import belongs_to
 from hatchway.pki.certificates import KeyPair, PkiProblem
+from hatchway.privileges import read_as_owner
 from hatchway.settings import DataDirectory
 
 _LONGEST = 65_536
@@ -78,7 +79,7 @@ def _has_ca_key(directory: DataDirectory) -> bool:
         return False
     try:
         key = read_private_file(CA_KEY, directory.ca_key, _LONGEST)
-        if belongs_to(KeyPair(directory.ca_certificate.read_bytes(), key)):
+        if belongs_to(KeyPair(read_as_owner(directory.ca_certificate), key)):
             return True
     except (KeyProblem, PkiProblem) as problem:
         raise CommandFailed(str(problem)) from problem

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatchway.audit.log import safe_line
 from hatchway.audit.terms import NO_EVENT
+from hatchway.privileges import as_owner_of
 from hatchway.store import BEGINNING, Store, Transaction
 from hatchway.store.event_bodies import Found
 
@@ -160,7 +161,7 @@ def _alone(path: Path) -> Iterator[None]:
         FileNotWritten: it cannot be opened.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o640)
+        descriptor = _open(path, os.O_RDONLY)
     except OSError as problem:
         raise FileNotWritten(problem.errno, problem.strerror, str(path)) from problem
     try:
@@ -183,7 +184,7 @@ def _append(path: Path, lines: bytes) -> tuple[int, int, int]:
         FileNotWritten: nothing.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+        descriptor = _open(path, os.O_RDWR | os.O_APPEND)
         try:
             size = _drop_torn_line(descriptor)
             rest = memoryview(lines)
@@ -201,14 +202,20 @@ def _append(path: Path, lines: bytes) -> tuple[int, int, int]:
         raise FileNotWritten(problem.errno, problem.strerror, str(path)) from problem
 
 
+def _open(path: Path, flags: int) -> int:
+    """Where root runs a server in another's directory, no link of his has it write to a file of anybody's."""
+    with as_owner_of(path.absolute().parent):
+        return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+
 def _try_to_write(path: Path) -> None:
     """Beside it: another may be writing into the file itself.
 
     Raises:
         OSError: it cannot be written, or there is no room.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640))
-    with tempfile.TemporaryFile(dir=path.parent) as file:
+    os.close(_open(path, os.O_RDWR | os.O_APPEND))
+    with as_owner_of(path.absolute().parent), tempfile.TemporaryFile(dir=path.parent) as file:
         os.posix_fallocate(file.fileno(), 0, _ROOM)
 
 
@@ -259,7 +266,7 @@ def _time_of(line: str | bytes) -> str:
 
 def _lines_from_the_end(path: Path) -> Iterator[bytes]:
     """The last line first, without their ends. A line is no longer than an event may be."""
-    with path.open("rb") as file:
+    with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
         start = file.seek(0, os.SEEK_END)
         rest = b""
         while start:

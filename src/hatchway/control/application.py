@@ -58,6 +58,7 @@ from hatchway.control.plain_answers import (
 from hatchway.control.plane import ControlPlane
 from hatchway.control.services import claimed_key_id
 from hatchway.control.threads import Busy, ThreadCounts, Threads
+from hatchway.privileges import read_as_owner
 from hatchway.protocol import Reply, ServiceError
 from hatchway.store import NowThere, ServesNoMore, is_useless, log_fields
 from hatchway.store.tables import gateway_workers
@@ -238,7 +239,7 @@ class _Api:
 
     def _ca_certificates(self) -> bytes | None:
         try:
-            return None if self._ca_certificate is None else self._ca_certificate.read_bytes()
+            return None if self._ca_certificate is None else read_as_owner(self._ca_certificate)
         except OSError:
             # It need not be there where others' certificates are used.
             return None

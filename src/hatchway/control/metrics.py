@@ -20,6 +20,7 @@ from hatchway.control.concurrency import TooManyCalls
 from hatchway.control.services import DIALECTS
 from hatchway.control.threads import Threads
 from hatchway.pki.certificates import PkiProblem, expiry
+from hatchway.privileges import read_as_owner
 from hatchway.protocol import ServiceError
 from hatchway.store import Leadership, LeadershipLost, Store, explain
 
@@ -188,7 +189,7 @@ class ControlMetrics:
 
 def _expiry(path: Path) -> float | None:
     try:
-        return expiry(path.read_bytes()).timestamp()
+        return expiry(read_as_owner(path)).timestamp()
     except (OSError, PkiProblem):
         return None
 

@@ -10,6 +10,7 @@ from hatchway.access.machines import AUTHORITY, GATEWAY, MASTER, ids_of
 from hatchway.domain.machine import Role
 from hatchway.pki.certificate_authority import belongs_to
 from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint
+from hatchway.privileges import read_as_owner
 from hatchway.store import Transaction
 
 _LONGEST: Final = 65_536
@@ -31,7 +32,7 @@ class Authority:
     def certificates(self) -> bytes | None:
         """Those that clients are to trust, the one that issues first; None where there is no private CA."""
         try:
-            text = self._certificate.read_bytes()
+            text = read_as_owner(self._certificate)
             return text if certificates_in(text) else None
         except (OSError, PkiProblem):
             return None

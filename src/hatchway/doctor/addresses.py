@@ -19,6 +19,7 @@ from hatchway.client.proxy import ProxyFailed
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
 from hatchway.doctor.machine import check_skew
 from hatchway.domain.counting import counted
+from hatchway.privileges import as_owner_of
 
 TIMEOUT: Final = 5.0
 """Seconds for a name, and for a server's answer."""
@@ -48,7 +49,10 @@ def trusting(ca_certificate: Path | None) -> ssl.SSLContext:
     Raises:
         OSError: the file cannot be read, or holds none (`ssl.SSLError`).
     """
-    return ssl.create_default_context(cafile=None if ca_certificate is None else str(ca_certificate))
+    if ca_certificate is None:
+        return ssl.create_default_context()
+    with as_owner_of(ca_certificate.absolute().parent):
+        return ssl.create_default_context(cafile=str(ca_certificate))
 
 
 def get(

@@ -17,6 +17,7 @@ from hatchway.installation.installation import Installation, gateway_dns_names, 
 from hatchway.pki.alternative_names import TOO_MANY_NAMES, without_wildcard
 from hatchway.pki.certificates import PkiProblem, certificate_names
 from hatchway.pki.name_constraints import names_left_out
+from hatchway.privileges import read_as_owner
 from hatchway.settings import DataDirectory
 
 _MOST_ENDPOINTS: Final = 20
@@ -43,8 +44,8 @@ def examine_server(
     try:
         with open_installation(directory, store_url, patience=_PATIENCE) as installation:
             yield from check_store(installation)
-            yield from _check_planes(directory, installation, names)
             yield from check_registered_hosts(installation)
+            yield from _check_planes(directory, installation, names)
     except CommandFailed as problem:
         yield error("store", str(problem), "mend that; what needs the store was not looked at any further")
     if trial:
@@ -81,8 +82,8 @@ def _check_number_of_names(directory: DataDirectory, installation: Installation)
     """That the private CA's certificate for this server can have all names of gateways."""
     names = gateway_dns_names(installation)
     try:
-        held = certificate_names(directory.server_certificate.read_bytes())
-        left_out = names_left_out(directory.ca_certificate.read_bytes(), names, held)
+        held = certificate_names(read_as_owner(directory.server_certificate))
+        left_out = names_left_out(read_as_owner(directory.ca_certificate), names, held)
     except (OSError, PkiProblem):
         # With certificates of the operator's own there need be none.
         return

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hatchway.installation.secret_files import replace_private
+from hatchway.privileges import read_as_owner
 from hatchway.settings import DEFAULT_API_PORT, LOOPBACK, Address, DataDirectory, is_everywhere
 
 
@@ -15,7 +16,8 @@ class ApiLocation:
         url: by which a client on this machine reaches it.
         everywhere: whether it listens at all of this machine's addresses.
         private_ca: whether clients need the installation's own CA certificate to trust it.
-        certificate: the one it shows; None where only an earlier version has noted the location.
+        certificate: the one it shows; None where only an earlier version has noted the location. Whose the
+            data directory is has noted it: it is to be opened as he may (`read_as_owner`).
         noted: whether a server has noted it. If not, it is a default's.
     """
 
@@ -37,7 +39,7 @@ class ApiLocation:
         """As the server noted it, or the default's when it never ran."""
         own = directory.server_certificate
         try:
-            noted = json.loads(directory.api_location.read_text(encoding="utf-8"))
+            noted = json.loads(read_as_owner(directory.api_location))
             private_ca = bool(noted["private_ca"])
             file = str(noted.get("certificate") or "")
             return cls(
@@ -46,7 +48,7 @@ class ApiLocation:
                 private_ca=private_ca,
                 certificate=Path(file) if file else own if private_ca else None,
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             url = f"https://{Address(LOOPBACK, DEFAULT_API_PORT)}"
             return cls(url=url, everywhere=False, private_ca=True, certificate=own, noted=False)
 

@@ -27,6 +27,7 @@ from hatchway.installation.secret_files import make_key, write_private
 from hatchway.pki.alternative_names import without_wildcard
 from hatchway.pki.certificate_authority import LOCAL_NAMES, OWN_NAME, create_ca, issue_server_certificate
 from hatchway.pki.certificates import fingerprint
+from hatchway.privileges import read_as_owner
 from hatchway.settings import DataDirectory
 from hatchway.store import Store, Transaction
 
@@ -253,7 +254,7 @@ def _refuse_existing(directory: DataDirectory, account: Account) -> None:
                 )
             )
         if is_there(begun):
-            name = begun.read_text()
+            name = read_as_owner(begun).decode("utf-8", "replace")
             if name in ("", account.gateway_dns_name):
                 return
             raise CommandFailed(

@@ -25,6 +25,7 @@ from hatchway.installation.machine_calls import (
 from hatchway.installation.secret_files import replace_private
 from hatchway.pki.certificates import PkiProblem, certificates_in
 from hatchway.pki.renewal import is_due
+from hatchway.privileges import read_as_owner
 from hatchway.settings import DataDirectory
 
 _MORE_TRIES: Final = 4
@@ -78,7 +79,7 @@ def _renew(directory: DataDirectory, joined: Joined, now: datetime, further: Seq
         return changed
     if not certificates_in(authorities.encode()):
         raise CommandFailed("the API names no CA: see that ca.pem is there")
-    if authorities.encode() != directory.ca_certificate.read_bytes():
+    if authorities.encode() != read_as_owner(directory.ca_certificate):
         replace_private(directory.ca_certificate, authorities.encode(), 0o644)
         changed.append(directory.ca_certificate.name)
         # As with keys; by next minute at the latest. Who answers may show a certificate of the former CA yet.
@@ -97,6 +98,6 @@ def _renew(directory: DataDirectory, joined: Joined, now: datetime, further: Seq
 def _content(path: Path) -> bytes:
     """A file's; nothing where there is none."""
     try:
-        return path.read_bytes()
+        return read_as_owner(path)
     except FileNotFoundError:
         return b""

@@ -42,7 +42,7 @@ from hatchway.pki.certificate_authority import LOCAL_NAMES, issue_server_certifi
 from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint
 from hatchway.pki.name_constraints import PRIVATE_RANGES, is_dns_name, permitted_dns_names
 from hatchway.pki.renewal import needs_renewal
-from hatchway.privileges import as_owner_of
+from hatchway.privileges import read_as_owner
 from hatchway.settings import DataDirectory, is_everywhere
 from hatchway.store import Store, Transaction, require_machine
 from hatchway.store.tables import accounts, endpoints, subnets
@@ -218,7 +218,7 @@ def _require_authority(directory: DataDirectory, store: Store) -> None:
         KeyProblem: it is another.
     """
     try:
-        held = tuple(map(fingerprint, certificates_in(directory.ca_certificate.read_bytes())))
+        held = tuple(map(fingerprint, certificates_in(read_as_owner(directory.ca_certificate))))
     except (OSError, PkiProblem):
         # Of a damaged one, who issues tells.
         return
@@ -249,7 +249,7 @@ def server_names(
         further: what the operator knows of besides.
     """
     try:
-        permitted = permitted_dns_names(directory.ca_certificate.read_bytes())
+        permitted = permitted_dns_names(read_as_owner(directory.ca_certificate))
     except (OSError, PkiProblem):
         # There need be none where others' certificates are used; of a damaged one, who issues tells.
         permitted = ()
@@ -309,10 +309,9 @@ def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now
     try:
         ca_key = read_private_file(CA_KEY, directory.ca_key, _LONGEST_PEM)
         target = directory.server_certificate
-        with as_owner_of(directory.path):
-            ca = KeyPair(directory.ca_certificate.read_bytes(), ca_key)
-            if target.exists() and not needs_renewal(target.read_bytes(), ca, names, now):
-                return False
+        ca = KeyPair(read_as_owner(directory.ca_certificate), ca_key)
+        if target.exists() and not needs_renewal(read_as_owner(target), ca, names, now):
+            return False
         pair = issue_server_certificate(ca, names, now)
         replace_private(target, pair.certificate + pair.key)
     except (KeyProblem, PkiProblem) as problem:

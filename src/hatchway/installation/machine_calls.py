@@ -29,6 +29,7 @@ from hatchway.pki.certificates import (
     is_good_at,
 )
 from hatchway.pki.name_constraints import is_dns_name
+from hatchway.privileges import read_as_owner
 from hatchway.settings import DataDirectory
 
 CERTIFICATE_SECONDS: Final = 20.0
@@ -89,7 +90,7 @@ class MachineApi:
 
     def ask(self, request: KeyPair | None = None) -> Answer:
         joined = self.joined
-        authorities = self.directory.ca_certificate.read_bytes() if joined.trusts_ca else None
+        authorities = read_as_owner(self.directory.ca_certificate) if joined.trusts_ca else None
         body: dict[str, Any] = {"key_ids": list(told_ids(self.held)), "authorities": self._authorities()}
         if joined.role is Role.CONTROL:
             body |= {"names": list(self.names), "required": list(joined.required)}
@@ -122,7 +123,7 @@ class MachineApi:
     def _authorities(self) -> list[str]:
         """The fingerprints of the CAs that this machine trusts; none where its file is damaged."""
         with suppress(OSError, PkiProblem):
-            return list(map(fingerprint, certificates_in(self.directory.ca_certificate.read_bytes())))
+            return list(map(fingerprint, certificates_in(read_as_owner(self.directory.ca_certificate))))
         return []
 
     def ask_for_certificate(self, now: datetime) -> None:

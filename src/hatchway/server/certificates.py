@@ -14,7 +14,7 @@ from hatchway.installation.installation import renew_server_certificate, server_
 from hatchway.pki.alternative_names import TOO_MANY_NAMES
 from hatchway.pki.certificates import certificate_names
 from hatchway.pki.name_constraints import names_beyond, names_left_out
-from hatchway.privileges import as_owner_of
+from hatchway.privileges import as_owner_of, read_as_owner
 from hatchway.server.gateway_names import names_of_gateways
 from hatchway.server.options import ServerOptions
 from hatchway.settings import Address, DataDirectory
@@ -59,11 +59,11 @@ def renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None:
         )
         own = False
     if own and renew_server_certificate(options.directory, names, datetime.now(UTC)):
-        held = certificate_names(options.directory.server_certificate.read_bytes())
+        held = certificate_names(read_as_owner(options.directory.server_certificate))
         log.info("server certificate renewed", names=held[:_MOST_TOLD], number=len(held))
     if not own:
         return
-    authorities = options.directory.ca_certificate.read_bytes()
+    authorities = read_as_owner(options.directory.ca_certificate)
     if left_out := names_left_out(authorities, names):
         log.error(
             "server certificate lacks names",
