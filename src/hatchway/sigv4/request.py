@@ -31,4 +31,5 @@ class HttpRequest:
 
     def header_values(self, lower_name: str) -> list[str]:
         """All values of the header with that lower-case name, in order."""
-        return [value for name, value in self.headers if name.lower() == lower_name]
+        size = len(lower_name)
+        return [value for name, value in self.headers if len(name) == size and name.lower() == lower_name]

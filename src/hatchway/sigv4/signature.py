@@ -28,13 +28,24 @@ _IN_QUERY = (
 )
 """The parameters that every presigned URL has."""
 
-_credential = re.compile(
-    r"([A-Za-z0-9_]{1,128})/([0-9]{8})/([A-Za-z0-9-]{1,64})/([A-Za-z0-9-]{1,64})/" + TERMINATOR
-).fullmatch
-_timestamp = re.compile(r"[0-9]{8}T(?:[01][0-9]|2[0-3])[0-9]{4}Z").fullmatch
+_CREDENTIAL = (
+    rf"([A-Za-z0-9_]{{1,128}})/([0-9]{{8}})/([A-Za-z0-9-]{{1,64}})/([A-Za-z0-9-]{{1,64}})/{TERMINATOR}"
+)
+_TIMESTAMP = "[0-9]{8}T(?:[01][0-9]|2[0-3])[0-9]{4}Z"
+
+_credential = re.compile(_CREDENTIAL).fullmatch
+_timestamp = re.compile(_TIMESTAMP).fullmatch
 _header_name = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}").fullmatch
 _hex_digest = re.compile(r"[0-9a-f]{64}").fullmatch
 _expires = re.compile(r"[0-9]{1,6}").fullmatch
+
+
+_usual_parameters = re.compile(
+    f"&X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={_CREDENTIAL.replace('/', '%2F')}"
+    f"&X-Amz-Date=({_TIMESTAMP})&X-Amz-Expires=([1-9][0-9]{{0,4}})&X-Amz-SignedHeaders=host"
+    "(?:&X-Amz-Security-Token=[^&]*+)?&X-Amz-Signature=([0-9a-f]{64})"
+).fullmatch
+"""What AWS's clients and ours end a query with."""
 
 
 class Signature(NamedTuple):
@@ -116,6 +127,15 @@ def read_query_signature(request: HttpRequest) -> Signature:
         raise IncompleteSignature("A parameter of the query string is there more than once.")
     if request.header_values("authorization"):
         raise IncompleteSignature("A request may be signed in its headers or in its URL, not in both.")
+    token = parameters.get("X-Amz-Security-Token") or None
+    if token is not None:
+        token = unquote(token)
+    # None of these parameters is there a second time, so those that are found are they.
+    usual = _usual_parameters(request.query, max(request.query.find("&X-Amz-Algorithm="), 0))
+    if usual is not None:
+        access_key_id, date, region, service, timestamp, expires, signature = usual.groups()
+        scope, at = Scope(date, region, service), _timestamp_of_many(timestamp)
+        return Signature(access_key_id, scope, ("host",), signature, timestamp, at, int(expires), token)
     values = [parameters.get(name, "") for name in _IN_QUERY]
     if not all(values):
         missing = tuple(name for name in _IN_QUERY if not parameters.get(name))
@@ -124,10 +144,9 @@ def read_query_signature(request: HttpRequest) -> Signature:
     algorithm, credential, timestamp, expires, signed_headers, signature = values
     _require_algorithm(algorithm)
     access_key_id, scope = _read_credential(credential.replace("%2F", "/"))
-    signed_at = _timestamp_of_many(timestamp)
+    signed_at = _read_timestamp(timestamp)
     if not _expires(expires) or not 1 <= int(expires) <= LONGEST_EXPIRES:
         raise IncompleteSignature(f"X-Amz-Expires must be a number of seconds from 1 to {LONGEST_EXPIRES}.")
-    token = parameters.get("X-Amz-Security-Token")
     return Signature(
         access_key_id,
         scope,
@@ -136,7 +155,7 @@ def read_query_signature(request: HttpRequest) -> Signature:
         timestamp,
         signed_at,
         int(expires),
-        unquote(token) if token else None,
+        token,
     )
 
 

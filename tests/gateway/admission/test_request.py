@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.domain.reach import parse_address
+from hatchway.gateway.admission import request
 from hatchway.gateway.admission.request import PATH, BadParameter, claimed_key_id, read_tunnel_request
 
 
@@ -22,6 +23,16 @@ def test_the_aws_clis_request_is_read() -> None:
     assert asked_for(f"{GOOD}&maxTunnelDuration=600&X-Amz-Date=20261124T061723Z") == TunnelRequest(
         endpoint_id="eice-0123", private_ip="10.0.1.1", remote_port=22, max_duration=600
     )
+
+
+def test_nothing_long_is_remembered_of_what_is_asked_for() -> None:
+    request._read_again.cache_clear()
+    for number in range(5):
+        asked_for(f"{GOOD}&x-amz-extra={number}{'x' * 10_000}&X-Amz-Date={number}{'x' * 10_000}")
+    assert request._read_again.cache_info().currsize == 0
+    for number in range(5):
+        asked_for(f"{GOOD}&X-Amz-Date={number}{'x' * 10_000}")
+    assert request._read_again.cache_info().currsize == 1
 
 
 def test_a_duration_that_is_not_given_is_an_hour() -> None:

@@ -7,6 +7,7 @@ The parameters are those that the AWS CLI 2 sends (`aws ec2-instance-connect ope
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -67,6 +68,13 @@ def read_tunnel_request(parameters: Iterable[tuple[str, str]], longest: int) -> 
     Raises:
         BadParameter: the first problem found.
     """
+    asked = tuple([pair for pair in parameters if not pair[0].startswith("X-Amz-")])
+    # Each of the known ones is short where it can be read, and what cannot is not remembered.
+    read = _read_again if _KNOWN.issuperset(dict(asked)) else _read
+    return read(asked, longest)
+
+
+def _read(parameters: tuple[tuple[str, str], ...], longest: int) -> TunnelRequest:
     values = _values(parameters)
     return TunnelRequest(
         _endpoint_id(_required(values, _ENDPOINT)),
@@ -74,6 +82,9 @@ def read_tunnel_request(parameters: Iterable[tuple[str, str]], longest: int) -> 
         _number(_PORT, _required(values, _PORT), 65_535),
         _number(_DURATION, values.get(_DURATION, _USUAL_DURATION), longest),
     )
+
+
+_read_again = lru_cache(maxsize=1024)(_read)
 
 
 def _values(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -84,7 +95,7 @@ def _values(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
             if name in values:
                 raise BadParameter(name, f"The parameter {name} is given more than once. Give it once.")
             values[name] = value
-        elif not name.startswith("X-Amz-") and not name.lower().startswith(_SIGNATURE_PREFIX):
+        elif not name.lower().startswith(_SIGNATURE_PREFIX):
             written = unquote(name)
             raise BadParameter(written, f"The parameter {written[:64]!a} is not known. Leave it out.")
     return values
