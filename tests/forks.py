@@ -19,6 +19,7 @@ PRELOADED: Final = [
     "tests.gateway.harness",
     "tests.gateway.hostile_frames",
     "tests.gateway.workers",
+    "tests.preloaded",
 ]
 
 FORKS: Final = multiprocessing.get_context("forkserver")

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from unittest import mock
 
+from tests.cli.command_tree import command
+
 from hatchway.cli.main import main
 
 
@@ -25,6 +27,7 @@ def run(*arguments: str) -> Ran:
         mock.patch.object(sys, "argv", ["hatchway", *arguments]),
         # It would keep the handlers of this process.
         mock.patch("hatchway.cli.main.end_in_order"),
+        mock.patch("hatchway.cli.main.plain_command", command),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(errors),
     ):
