@@ -26,6 +26,7 @@ else.
 | `rows` | a repository: one table's rows as nouns |
 | `matching` | patterns with wildcards, in either database |
 | `audit_rows`, `term_lines` | that of audit records, with what they are found by, and that as a text |
+| `due_events`, `event_bodies` | which of them become JSON lines next, and texts that fit into memory |
 | `tables`, `columns` | the tables, and how fields are kept in SQLite and PostgreSQL alike |
 | `feed`, `notifications` | what has changed since a revision, and when to ask |
 | `write_ahead_log`, `inotify` | when SQLite's file has changed; being told so by the system |
