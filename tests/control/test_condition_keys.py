@@ -10,7 +10,17 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.access.carried_keys import contradictions, unseen
-from tests.control.harness import ACCOUNT, ARNS, INSTANCE, SSH_GROUP, SUBNET, VPC, Credentials, World
+from tests.control.harness import (
+    ACCOUNT,
+    ARNS,
+    INSTANCE,
+    OTHER_SUBNET,
+    SSH_GROUP,
+    SUBNET,
+    VPC,
+    Credentials,
+    World,
+)
 from tests.control.parameters import required_parameters
 
 from hatchway.access import authorization
@@ -36,16 +46,28 @@ BESIDES = {
 
 SOME_RULE = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.7.0.0/16"}]}
 
+
+def tagged(kind: str) -> dict[str, Any]:
+    """A new resource's tags, as EC2 is told them."""
+    return {"TagSpecifications": [{"ResourceType": kind, "Tags": [TAG]}]}
+
+
 PARAMETERS: dict[tuple[str, str], dict[str, Any]] = {
-    ("ec2", "CreateInstanceConnectEndpoint"): {
-        "TagSpecifications": [{"ResourceType": "instance-connect-endpoint", "Tags": [TAG]}],
-    },
+    ("ec2", "CreateInstanceConnectEndpoint"): tagged("instance-connect-endpoint"),
     ("ec2", "AssociateSubnetCidrBlock"): {"Ipv6CidrBlock": "fd00:1:0:9::/64"},
     ("ec2", "AssociateVpcCidrBlock"): {"CidrBlock": "10.9.0.0/16"},
-    ("ec2", "AuthorizeSecurityGroupEgress"): {"IpPermissions": [SOME_RULE]},
-    ("ec2", "AuthorizeSecurityGroupIngress"): {"GroupId": SSH_GROUP, "IpPermissions": [SOME_RULE]},
-    ("ec2", "CreateSecurityGroup"): {"VpcId": VPC},
-    ("ec2", "CreateVpc"): {"CidrBlock": "10.8.0.0/16"},
+    ("ec2", "AuthorizeSecurityGroupEgress"): {
+        "IpPermissions": [SOME_RULE],
+        **tagged("security-group-rule"),
+    },
+    ("ec2", "AuthorizeSecurityGroupIngress"): {
+        "GroupId": SSH_GROUP,
+        "IpPermissions": [SOME_RULE],
+        **tagged("security-group-rule"),
+    },
+    ("ec2", "CreateSecurityGroup"): {"VpcId": VPC, **tagged("security-group")},
+    ("ec2", "CreateSubnet"): tagged("subnet"),
+    ("ec2", "CreateVpc"): {"CidrBlock": "10.8.0.0/16", **tagged("vpc")},
     ("ec2", "DeleteSecurityGroup"): {"GroupId": SSH_GROUP},
     ("ec2", "ModifySecurityGroupRules"): {
         "SecurityGroupRules": [
@@ -64,11 +86,17 @@ PARAMETERS: dict[tuple[str, str], dict[str, Any]] = {
     ("ec2", "DeleteTags"): {"Resources": [SUBNET], "Tags": [TAG]},
     ("ec2", "ModifyInstanceConnectEndpoint"): {"PreserveClientIp": True},
     ("ec2-instance-connect", "SendSSHPublicKey"): {"SSHPublicKey": KEY},
+    ("hatchway", "CreateEnrollmentToken"): {"Tags": [TAG]},
+    ("hatchway", "ModifyInstance"): {"SubnetId": OTHER_SUBNET, "Tags": [{"Key": "tier", "Value": "web"}]},
+    ("hatchway", "RegisterInstance"): {"Tags": [TAG]},
+    ("iam", "CreatePolicy"): {"Tags": [TAG]},
+    ("iam", "CreateRole"): {"Tags": [TAG]},
     ("iam", "CreateUser"): {"UserName": "bob", "Tags": [TAG]},
     ("iam", "GetUser"): ALICE,
     ("iam", "ListAccessKeys"): ALICE,
     ("iam", "SimulateCustomPolicy"): {"ActionNames": ["ec2:CreateTags"]},
     ("iam", "SimulatePrincipalPolicy"): {"ActionNames": ["ec2:CreateTags"]},
+    ("sts", "AssumeRole"): {"Tags": [TAG], "TransitiveTagKeys": ["env"]},
 }
 """Of operations to which what their models require is not enough, the rest."""
 

@@ -7,16 +7,23 @@ import os
 import re
 import tomllib
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.control.harness import World
+from tests.control.harness import ACCOUNT, INSTANCE, SSH_GROUP, SUBNET, VPC, World
 from tests.control.parameters import required_parameters
 from tests.control.test_condition_keys import EVERYTHING, GRANTED_TO_ALL, PARAMETERS, call, session
 
 from hatchway.access import authorization
 from hatchway.control.catalogue import OPERATIONS
+from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
+from hatchway.domain.enrollment_token import EnrollmentToken
+from hatchway.domain.network import SecurityGroupRule
 from hatchway.iam import Decision, PolicySet, Request, evaluate
+from hatchway.store import Transaction
 
 __all__ = ["session"]
 
@@ -43,13 +50,92 @@ def keys(request: Request) -> set[str]:
     return {re.sub(r"(tag|attribute)/.*", r"\1/…", key) for key in own}
 
 
+def standing(world: World) -> Callable[[Transaction], None]:
+    """What calls are about, all with tags; returns what puts it back after a call that took or changed it."""
+    tags, now = {"env": "dev"}, world.clock()
+    world.user("alice", tags=tags)
+    world.user("none", tags=tags)
+    boundary = world.managed_policy("none", EVERYTHING)
+    world.role("none", trust={"Principal": {"AWS": ACCOUNT}}, tags=tags, permissions_boundary=boundary)
+    endpoint = Endpoint(
+        id="eice-0000000000000000f",
+        name=None,
+        vpc_id=VPC,
+        subnet_id=SUBNET,
+        availability_zone="us-east-1a",
+        dns_name="gateway.hatchway.test",
+        state=EndpointState.CREATE_COMPLETE,
+        state_message="",
+        created_at=now,
+        deleted_at=None,
+        security_group_ids=(SSH_GROUP,),
+        network_interface_ids=(),
+        preserve_client_ip=False,
+        ip_address_type=IpAddressType.IPV4,
+        max_tunnels=None,
+        tags=tags,
+    )
+    token = EnrollmentToken(
+        id="et-00000000000000000",
+        token_hash=b"",
+        subnet_id=SUBNET,
+        security_group_ids=(SSH_GROUP,),
+        tags=tags,
+        max_uses=1,
+        uses=0,
+        created_by="",
+        created_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+    rule = SecurityGroupRule(
+        id="sgr-0000000000000000f",
+        group_id=SSH_GROUP,
+        egress=False,
+        protocol="tcp",
+        from_port=22,
+        to_port=22,
+        peer="10.0.0.0/16",
+        tags=tags,
+    )
+    with world.store.read() as tx:
+        vpc, subnet, group, instance, role, policy = (
+            replace(found, tags=tags)
+            for found in (
+                *tx.vpcs.find(id=VPC),
+                *tx.subnets.find(id=SUBNET),
+                *tx.security_groups.find(id=SSH_GROUP),
+                *tx.instances.find(id=INSTANCE),
+                *tx.roles.find(name="none"),
+                *tx.managed_policies.find(name="none"),
+            )
+        )
+        users = [replace(user, permissions_boundary=boundary) for user in tx.users.find()]
+        versions = tx.policy_versions.find()
+
+    def put(tx: Transaction) -> None:
+        tx.vpcs.put(vpc)
+        tx.subnets.put(subnet)
+        tx.security_groups.put(group)
+        tx.security_group_rules.put(rule)
+        tx.instances.put(instance)
+        tx.endpoints.put(endpoint)
+        tx.enrollment_tokens.put(token)
+        tx.users.put(*users)
+        tx.roles.put(role)
+        tx.managed_policies.put(policy)
+        tx.policy_versions.put(*versions)
+
+    return put
+
+
 def observed(world: World, requests: list[Request]) -> Asked:
-    """Each call made once, by somebody who may do everything."""
+    """Each call made once, by somebody who may do everything, about what is there and has tags."""
     who = world.user("admin", EVERYTHING, tags={"team": "blue"})
-    world.user("alice", tags={"team": "red"})
+    put_back = standing(world)
     clients = {service: world.client(service, who) for service, _ in OPERATIONS}
     found: Asked = {}
     for service, operation in sorted(OPERATIONS):
+        world.change(put_back)
         requests.clear()
         more = PARAMETERS.get((service, operation), {})
         call(clients[service], operation, {**required_parameters(service, operation), **more})
