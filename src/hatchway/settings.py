@@ -1,10 +1,8 @@
-"""The one settings object: what a server process was told, by its command line and its environment.
+"""The one settings object: what a server process was told by its command line.
 
-    settings = Settings(data_directory=DataDirectory(Path("/var/lib/hatchway")))
-    settings.store_url, settings.api_certificate, …
-
-Everything has a default that follows from the data directory. Nothing else in Hatchway reads the environment
-for its own configuration; of the OTEL_… variables, which are OpenTelemetry's, `hatchway.tracing` makes sense.
+`hatchway.server.options` makes it. Every path and address that was not given follows from the data directory.
+What is secret is not in it: `hatchway.access.key_files` reads keys and passwords from the environment or from
+files. Of the OTEL_… variables, which are OpenTelemetry's, `hatchway.tracing` makes sense.
 """
 
 import re
@@ -181,7 +179,6 @@ class Settings:
     api_key: Path
     gateway_certificate: Path
     gateway_key: Path
-    gateway_workers: int = 1
     api_reads: float | None = None
     api_writes: float | None = None
     api_proxy_protocol_from: tuple[str, ...] = ()
@@ -204,4 +201,3 @@ class Settings:
     run_as: str | None = None
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
     drain_notice: float = DEFAULT_DRAIN_NOTICE
-    log_format: LogFormat = LogFormat.JSON

@@ -305,12 +305,12 @@ def test_of_many_rows_those_that_were_there_are_taken_away_and_told(store: Store
     tokens = [HostToken(instance_id=f"i-{n}", token_hash=b"x", created_at=NOW) for n in range(4)]
     with store.record() as tx:
         tx.host_tokens.add_all(tokens)
-        assert tx.host_tokens.delete_all(["i-1", "i-never", "i-'\",{}", "i-3", "i-1"]) == {"i-1", "i-3"}
-        assert tx.host_tokens.delete_all([]) == set()
+        assert tx.host_tokens.deleting(["i-1", "i-never", "i-'\",{}", "i-3", "i-1"])() == {"i-1", "i-3"}
+        assert tx.host_tokens.deleting([])() == set()
         # Of many at once the database itself says which there were.
         many = [f"i-{number}" for number in range(100, 140)]
         tx.host_tokens.add_all(replace(tokens[0], instance_id=each) for each in many[::2])
-        assert tx.host_tokens.delete_all(many) == set(many[::2])
+        assert tx.host_tokens.deleting(many)() == set(many[::2])
     with store.read() as tx:
         assert [row.instance_id for row in tx.host_tokens.find()] == ["i-0", "i-2"]
 

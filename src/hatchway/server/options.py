@@ -63,7 +63,6 @@ class ServerOptions:
             api_key=api_key,
             gateway_certificate=gateway_certificate,
             gateway_key=gateway_key,
-            gateway_workers=self.gateway_workers,
             api_reads=self.api_reads,
             api_writes=self.api_writes,
             api_proxy_protocol_from=ranges_of(self.api_proxy_protocol_from),
@@ -85,5 +84,4 @@ class ServerOptions:
             idle_limit=self.gateway_options.idle_limit,
             drain_seconds=self.drain_seconds,
             run_as=self.user,
-            log_format=self.log_format,
         )

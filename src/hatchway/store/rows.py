@@ -172,12 +172,11 @@ class Rows(Generic[Noun]):
         self._add_tombstones([key])
         return True
 
-    def delete_all(self, keys: Iterable[Any]) -> set[Any]:
-        """Deletes the rows with these keys, of one column. Returns the keys of those that existed."""
-        return self.deleting(keys)()
-
     def deleting(self, keys: Iterable[Any]) -> Callable[[], set[Any]]:
-        """The same, where what it returns has to be called, and gives the keys: see `Prepared.ask`."""
+        """Deletes the rows with these keys, of one column.
+
+        Returns what tells the keys of those that existed, and has to be called: see `Prepared.ask`.
+        """
         wanted = list(keys)
         dialect = self._connection.dialect
         if dialect.name == "sqlite" and len(wanted) <= _FEW_KEYS:
