@@ -91,7 +91,6 @@ OF_API_ALONE: Final = {
     "audit_file",
     "housekeeping",
 }
-OF_THE_SUPERVISOR: Final = {"gateway_workers"}
 NEVER_TOLD: Final = {"machine_id", "store_url"}
 """What no option of this test changes: a machine that joined knows the one, the environment has the other."""
 
@@ -142,15 +141,18 @@ def test_each_process_is_told_all_that_the_server_was_told_and_its_command_takes
     monkeypatch.setenv(STORE_URL_VARIABLE, SAID["store_url"])
     server = told(monkeypatch, "serve", *words(tmp_path, "api_name"))
     settings = server.settings()
-    plain = told(monkeypatch, "serve", "--data-dir", str(tmp_path / "other")).settings()
-    assert differing(settings, plain) == {field.name for field in fields(Settings)} - NEVER_TOLD
+    plain = told(monkeypatch, "serve", "--data-dir", str(tmp_path / "other"))
+    assert plain.log_format is not server.log_format
+    assert differing(settings, plain.settings()) == {field.name for field in fields(Settings)} - NEVER_TOLD
 
-    control = told(monkeypatch, *own_words(control_programs(server, settings.api)[0].command)).settings()
-    assert differing(settings, control) == OF_GATEWAYS_ALONE | OF_THE_SUPERVISOR
+    control = told(monkeypatch, *own_words(control_programs(server, settings.api)[0].command))
+    assert control.log_format is server.log_format
+    assert differing(settings, control.settings()) == OF_GATEWAYS_ALONE
 
-    gateway = told(monkeypatch, *own_words(gateway_program(server, settings.gateway).command)).settings()
-    assert set(settings.drain_ports) < set(gateway.drain_ports)
-    assert differing(settings, gateway) == OF_API_ALONE | OF_THE_SUPERVISOR | {"drain_ports"}
+    gateway = told(monkeypatch, *own_words(gateway_program(server, settings.gateway).command))
+    assert gateway.log_format is server.log_format
+    assert set(settings.drain_ports) < set(gateway.settings().drain_ports)
+    assert differing(settings, gateway.settings()) == OF_API_ALONE | {"drain_ports"}
 
 
 def test_the_api_s_process_is_told_the_names_for_its_certificate(

@@ -1,7 +1,7 @@
 """The IAM actions of Hatchway's own service: what each is about, and which condition keys its requests have.
 
-As AWS's service authorization reference says it of AWS's services. `hatchway.policies.reference` puts it beside
-that one, so lint, simulation and the editor's completions know these actions too.
+As AWS's service authorization reference says it of AWS's services. `hatchway.policies.reference` puts it
+beside that one, so lint and simulation know these actions too.
 """
 
 from collections.abc import Mapping

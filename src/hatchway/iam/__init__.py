@@ -22,7 +22,7 @@ says why. A role's trust policy is put to `evaluate_trust`.
 | `documents`, `elements`, `positions` | from text to checked statements |
 | `errors` | what is wrong with a document, and where |
 | `patterns` | wildcards, policy variables, ARN patterns |
-| `conditions`, `readers` | the condition operators, and the values that they compare |
+| `conditions`, `operators`, `readers` | conditions, their operators, and the values that these compare |
 | `request`, `global_keys` | a request's condition keys, and AWS's global ones |
 | `context_keys` | the condition keys that a policy asks about |
 | `evaluator` | the decision procedure: `PolicySet`, `decide` |

@@ -1,72 +1,35 @@
-"""The condition operators: what each reads, and when it holds.
+"""Conditions of policies, each compiled once to a test of a request's keys.
 
-An operator is a row of the table `OPERATORS`; a condition of a policy is compiled once to a test of a
-request's keys. (AWS IAM User Guide, "IAM JSON policy elements: Condition operators".)
-
-Absent keys: a positive operator fails, a negated one holds, ``…IfExists`` holds. A multi-valued key satisfies
-only an operator with a set prefix. A request value that the operator cannot read satisfies nothing, negated
-or not. A policy value with a variable that the request leaves without a value equals nothing: a positive
-operator is not met by it, a negated one is.
+The operators are in `hatchway.iam.operators`. Absent keys: a positive operator fails, a negated one holds,
+``…IfExists`` holds. A multi-valued key satisfies only an operator with a set prefix. A request value that the
+operator cannot read satisfies nothing, negated or not. A policy value with a variable that the request leaves
+without a value equals nothing: a positive operator is not met by it, a negated one is.
 """
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from sys import intern
-from typing import Any, NamedTuple
+from typing import Any
 
 from hatchway.iam.errors import UnreadableValue
-from hatchway.iam.patterns import (
-    Arn,
-    Keys,
-    Substituted,
-    Tokens,
-    Variable,
-    arn_pattern,
-    fold,
-    glob,
-    literal_text,
-    read_arn,
-    shorten,
-    split_segments,
-    substitute,
-    tokenise,
-    variables_of,
+from hatchway.iam.operators import (
+    FOR_ALL,
+    NULL,
+    OPERATORS,
+    Comparison,
+    Match,
+    Operator,
+    Read,
+    equal_to_all,
+    equal_to_none,
+    equal_to_one,
+    read_bool,
 )
-from hatchway.iam.readers import read_address, read_date, read_network, read_number
+from hatchway.iam.patterns import Keys, Tokens, Variable, shorten, substitute, tokenise, variables_of
 
 KeysTest = Callable[[Keys], bool]
-Match = Callable[[Any], bool]
-Read = Callable[[str], Any]
-"""Gives None for what it cannot read."""
-
-
-class Comparison(NamedTuple):
-    """How one operator compares: its policy values become one test of one request value.
-
-    `read_request` gives None for a value that the operator cannot read; it is itself None where any text will
-    do. `reads` completes "'x' is not …".
-    """
-
-    reads: str
-    read_policy: Callable[[Tokens], Any]
-    read_request: Read | None
-    any_of: Callable[[Sequence[Any]], Match]
-    wildcards: bool = False
-    negated: bool = False
-    check_template: Callable[[Tokens], object] = lambda _: None
-    """Refuses, with UnreadableValue, a value with variables that no substitution can make readable."""
-
-
-class Operator(NamedTuple):
-    """A comparison with its set prefix and suffix, as a document names it."""
-
-    name: str
-    comparison: Comparison
-    quantifier: str = ""
-    if_exists: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,170 +46,6 @@ class Condition:
     def folded_key(self) -> str:
         """The key as a request's context has it."""
         return self.key.lower()
-
-
-# --- what each family reads -------------------------------------------------------------------------------
-
-
-def _required(read: Read) -> Callable[[Tokens], Any]:
-    """A policy's reader from a request's: None becomes an error."""
-
-    def read_policy(tokens: Tokens) -> Any:
-        reading = read(literal_text(tokens))
-        if reading is None:
-            raise UnreadableValue
-        return reading
-
-    return read_policy
-
-
-def _read_bool(text: str) -> bool | None:
-    return {"true": True, "false": False}.get(text.lower())
-
-
-def _read_binary(text: str) -> bytes | None:
-    try:
-        return binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:
-        return None
-
-
-def _read_request_arn(text: str) -> Arn | None:
-    arn = read_arn(text)
-    return arn if arn.segments else None
-
-
-def _read_arn_pattern(tokens: Tokens) -> Callable[[Arn], bool]:
-    if len(tokens) == 1 and isinstance(tokens[0], Substituted):  # the whole ARN came from the request
-        whole = str(tokens[0])
-        if _read_request_arn(whole) is None:
-            raise UnreadableValue
-        return lambda arn: arn.text == whole
-    return arn_pattern(tokens)
-
-
-def _check_arn_template(tokens: Tokens) -> None:
-    if len(tokens) > 1:  # a variable alone may stand for a whole ARN
-        split_segments(tokens)
-
-
-# --- several policy values as one test --------------------------------------------------------------------
-
-
-def _equal_to_none(_reading: Any) -> bool:
-    return False
-
-
-def _equal_to_all(_reading: Any) -> bool:
-    return True
-
-
-def _equal_to_one(values: Sequence[Any]) -> Match:
-    return frozenset(values).__contains__
-
-
-def _some_test(tests: Sequence[Match]) -> Match:
-    if len(tests) == 1:
-        return tests[0]
-    return lambda reading: any(test(reading) for test in tests)
-
-
-def _below(values: Sequence[Any]) -> Match:
-    bound = max(values)
-    return lambda reading: bool(reading < bound)
-
-
-def _at_most(values: Sequence[Any]) -> Match:
-    bound = max(values)
-    return lambda reading: bool(reading <= bound)
-
-
-def _above(values: Sequence[Any]) -> Match:
-    bound = min(values)
-    return lambda reading: bool(reading > bound)
-
-
-def _at_least(values: Sequence[Any]) -> Match:
-    bound = min(values)
-    return lambda reading: bool(reading >= bound)
-
-
-def _in_one_network(networks: Sequence[tuple[int, int, int]]) -> Match:
-    if len(networks) == 1:
-        version, prefix, mask = networks[0]
-        return lambda address: address[1] & mask == prefix and address[0] == version
-    return lambda address: any(
-        address[1] & mask == prefix and address[0] == version for version, prefix, mask in networks
-    )
-
-
-# --- the table --------------------------------------------------------------------------------------------
-
-
-def _comparisons() -> dict[str, Comparison]:
-    number, date = ("a number", read_number), ("a date with an offset or Z, or epoch seconds", read_date)
-    arn = Comparison(
-        "an ARN",
-        _read_arn_pattern,
-        _read_request_arn,
-        _some_test,
-        wildcards=True,
-        check_template=_check_arn_template,
-    )
-    table = {
-        "StringEquals": Comparison("a text", literal_text, None, _equal_to_one),
-        "StringEqualsIgnoreCase": Comparison(
-            "a text", lambda tokens: fold(literal_text(tokens)), fold, _equal_to_one
-        ),
-        "StringLike": Comparison("a text", glob, None, _some_test, wildcards=True),
-        "Bool": Comparison("true or false", _required(_read_bool), _read_bool, _equal_to_one),
-        "BinaryEquals": Comparison("base64", _required(_read_binary), _read_binary, _equal_to_one),
-        "IpAddress": Comparison(
-            "an IP address or CIDR range", _required(read_network), read_address, _in_one_network
-        ),
-        "ArnEquals": arn,
-        "ArnLike": arn,
-    }
-    for family, (reads, read) in {"Numeric": number, "Date": date}.items():
-        for order, any_of in {
-            "Equals": _equal_to_one,
-            "LessThan": _below,
-            "LessThanEquals": _at_most,
-            "GreaterThan": _above,
-            "GreaterThanEquals": _at_least,
-        }.items():
-            table[family + order] = Comparison(reads, _required(read), read, any_of)
-    negations = {
-        "StringNotEquals": "StringEquals",
-        "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
-        "StringNotLike": "StringLike",
-        "NumericNotEquals": "NumericEquals",
-        "DateNotEquals": "DateEquals",
-        "NotIpAddress": "IpAddress",
-        "ArnNotEquals": "ArnEquals",
-        "ArnNotLike": "ArnLike",
-    }
-    for name, positive in negations.items():
-        table[name] = table[positive]._replace(negated=True)
-    return table
-
-
-FOR_ALL, FOR_ANY = "ForAllValues:", "ForAnyValue:"
-NULL = "Null"
-
-OPERATORS: dict[str, Operator] = {
-    operator.name: operator
-    for name, comparison in _comparisons().items()
-    for quantifier in ("", FOR_ALL, FOR_ANY)
-    for if_exists in (False, True)
-    for operator in [
-        Operator(f"{quantifier}{name}{'IfExists' if if_exists else ''}", comparison, quantifier, if_exists)
-    ]
-}
-"""Every operator by the name that a document gives it, except Null, which looks at no value."""
-
-
-# --- compiling --------------------------------------------------------------------------------------------
 
 
 def compile_condition(operator: str, key: str, values: tuple[str, ...], *, variables: bool) -> Condition:
@@ -289,7 +88,7 @@ def _check_readable(comparison: Comparison, tokens: Tokens) -> None:
 def _null(key: str, values: tuple[str, ...]) -> KeysTest:
     wanted = set()
     for index, value in enumerate(values):
-        absent = _read_bool(value)
+        absent = read_bool(value)
         if absent is None:
             raise UnreadableValue(f"'{shorten(value)}' is not true or false", index)
         wanted.add(absent)
@@ -348,9 +147,9 @@ def _test(operator: Operator, key: str, readings: Sequence[Any], *, unreadable: 
     read = comparison.read_request
     expected = not comparison.negated
     if unreadable and comparison.negated:
-        match: Match = _equal_to_all
+        match: Match = equal_to_all
     else:
-        match = comparison.any_of(readings) if readings else _equal_to_none
+        match = comparison.any_of(readings) if readings else equal_to_none
     if operator.quantifier:
         accepts = _accepts(read, match, expected)
         if operator.quantifier == FOR_ALL:
@@ -361,7 +160,7 @@ def _test(operator: Operator, key: str, readings: Sequence[Any], *, unreadable: 
         return _holds_when_absent(key, read, match, expected)
     if read is not None:
         return _ReadingMatches(key, read, match).holds
-    if comparison.any_of is _equal_to_one:
+    if comparison.any_of is equal_to_one:
         return _TextAmong(key, frozenset(readings)).holds
     return _TextMatches(key, match).holds
 

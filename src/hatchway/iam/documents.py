@@ -15,7 +15,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any, NamedTuple, Never, TypeVar
 
-from hatchway.iam.conditions import NULL, OPERATORS, Condition, KeysTest, compile_condition
+from hatchway.iam.conditions import Condition, KeysTest, compile_condition
 from hatchway.iam.elements import (
     ActionElement,
     PrincipalElement,
@@ -26,6 +26,7 @@ from hatchway.iam.elements import (
     compile_resource,
 )
 from hatchway.iam.errors import MalformedPolicy, UnreadableValue
+from hatchway.iam.operators import NULL, OPERATORS
 from hatchway.iam.patterns import Arn, ArnMatcher, Keys, shorten
 
 MAX_DOCUMENT_CHARACTERS = 1_000_000

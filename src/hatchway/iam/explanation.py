@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatchway.iam.conditions import NULL, OPERATORS, Condition
 from hatchway.iam.decision import (
     AppliedStatement,
     Decision,
@@ -19,11 +18,13 @@ from hatchway.iam.decision import (
 )
 from hatchway.iam.documents import Effect, Policy, Statement
 from hatchway.iam.evaluator import PolicySet
+from hatchway.iam.operators import NULL, OPERATORS
 from hatchway.iam.patterns import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hatchway.iam.conditions import Condition
     from hatchway.iam.elements import ResourceElement
     from hatchway.iam.patterns import Arn, Keys, Variable
     from hatchway.iam.request import Request

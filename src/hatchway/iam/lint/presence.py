@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatchway.iam.conditions import NULL
 from hatchway.iam.global_keys import GlobalKey, Presence, global_key
 from hatchway.iam.lint.findings import Finding
+from hatchway.iam.operators import NULL
 from hatchway.iam.patterns import tokenise, variables_of
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from hatchway.iam.conditions import FOR_ALL, FOR_ANY, NULL
 from hatchway.iam.global_keys import GLOBAL_KEYS, global_key
 from hatchway.iam.lint.facts import is_named, template_tokens
 from hatchway.iam.lint.findings import Finding
 from hatchway.iam.lint.globs import arns_may_meet
+from hatchway.iam.operators import FOR_ALL, FOR_ANY, NULL
 from hatchway.iam.patterns import glob, tokenise
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from hatchway.iam.conditions import FOR_ALL, NULL
 from hatchway.iam.lint.findings import Finding
+from hatchway.iam.operators import FOR_ALL, NULL
 from hatchway.iam.patterns import complete_arn, glob, tokenise
 from hatchway.iam.readers import read_number
 
