@@ -98,17 +98,12 @@ def standing(world: World) -> Callable[[Transaction], None]:
         tags=tags,
     )
     with world.store.read() as tx:
-        vpc, subnet, group, instance, role, policy = (
-            replace(found, tags=tags)
-            for found in (
-                *tx.vpcs.find(id=VPC),
-                *tx.subnets.find(id=SUBNET),
-                *tx.security_groups.find(id=SSH_GROUP),
-                *tx.instances.find(id=INSTANCE),
-                *tx.roles.find(name="none"),
-                *tx.managed_policies.find(name="none"),
-            )
-        )
+        vpc = replace(tx.vpcs.find(id=VPC)[0], tags=tags)
+        subnet = replace(tx.subnets.find(id=SUBNET)[0], tags=tags)
+        group = replace(tx.security_groups.find(id=SSH_GROUP)[0], tags=tags)
+        instance = replace(tx.instances.find(id=INSTANCE)[0], tags=tags)
+        role = replace(tx.roles.find(name="none")[0], tags=tags)
+        policy = replace(tx.managed_policies.find(name="none")[0], tags=tags)
         users = [replace(user, permissions_boundary=boundary) for user in tx.users.find()]
         versions = tx.policy_versions.find()
 
