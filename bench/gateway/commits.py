@@ -181,7 +181,7 @@ def _write(tx: Transaction, entered: Sequence[tuple[Tunnel | str, AuditRecord]])
     """Openings have the tunnel, ends its id."""
     tx.tunnels.put_all(tunnel for tunnel, _ in entered if isinstance(tunnel, Tunnel))
     ended = [tunnel for tunnel, _ in entered if isinstance(tunnel, str)]
-    if ended and len(tx.tunnels.delete_all(ended)) != len(ended):
+    if ended and len(tx.tunnels.deleting(ended)()) != len(ended):
         raise AssertionError("a tunnel was not entered")
     tx.audit_records.add_all(record for _, record in entered)
     return [None] * len(entered)
