@@ -5,18 +5,22 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import delete, event
 from sqlalchemy.exc import DBAPIError
 from tests.store.test_store import NOW
 
+from hatchway.domain.host_token import HostToken
 from hatchway.domain.identity import Group
-from hatchway.store import Store, Transaction, TransactionEnded, explain, sqlite_writer
+from hatchway.store import Store, Transaction, TransactionEnded, explain, sqlite_writer, tables
+
+TOKEN = HostToken(instance_id="i-1", token_hash=b"x", created_at=NOW)
 
 
 def group(name: str) -> Group:
@@ -215,6 +219,44 @@ def test_what_sqlite_has_ended_by_itself_is_not_taken_for_committed(own: Store, 
     with own.write() as tx:
         tx.groups.put(group("second"))
     assert names(path) == {"second"}
+
+
+@pytest.mark.parametrize(
+    "go_on",
+    [
+        lambda tx: tx.groups.put(group("second")),
+        lambda tx: tx.host_tokens.put(TOKEN, replace(TOKEN, instance_id="i-2")),
+        lambda tx: tx.groups.delete("former"),
+        lambda tx: tx.groups.find(),
+        lambda tx: tx._connection.exec_driver_sql("DELETE FROM groups"),
+        lambda tx: tx._connection.execute(delete(tables.groups)),
+    ],
+    ids=["one row", "several rows", "a deletion", "a question", "text", "SQLAlchemy"],
+)
+def test_whoever_goes_on_after_sqlite_has_ended_a_transaction_changes_nothing(
+    own: Store, path: Path, go_on: Callable[[Transaction], object]
+) -> None:
+    with own.write() as tx:
+        tx.groups.put(group("former"))
+    own.close()
+
+    @event.listens_for(own.engine, "connect")
+    def fill_the_disk(connection: Any, _record: object) -> None:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages + 8}")
+
+    with pytest.raises(TransactionEnded), own.write() as tx:
+        tx.groups.put(group("first"))
+        with pytest.raises(DBAPIError) as full:
+            tx.host_tokens.put(replace(TOKEN, token_hash=bytes(1 << 20)))
+        assert explain(full.value) == "the store's disk is full: free some space there"
+        with pytest.raises(TransactionEnded):
+            go_on(tx)
+    assert names(path) == {"former"}
+    with own.write() as tx:
+        assert not tx.host_tokens.find()
+        tx.groups.put(group("third"))
+    assert names(path) == {"former", "third"}
 
 
 def test_whoever_watches_commits_is_told_of_each_before_it_is_done(own: Store, path: Path) -> None:

@@ -32,6 +32,7 @@ else.
 | `write_ahead_log`, `inotify` | when SQLite's file has changed; being told so by the system |
 | `feed_statements` | the statements of that |
 | `sqlite_writer` | how a process writes to SQLite, and when that is on the disk |
+| `writing` | that what is written there is written within a transaction |
 | `sqlite_file` | whether SQLite's file is still the one that was opened |
 | `pooler` | PostgreSQL behind PgBouncer |
 | `silence` | PostgreSQL that hangs |

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from sqlalchemy import Boolean, Connection, Dialect, Insert
 from sqlalchemy.exc import DBAPIError
 
+from hatchway.store.writing import require_transaction
+
 if TYPE_CHECKING:
     from hatchway.store.pipeline import Answer, Pipeline
 
@@ -172,8 +174,10 @@ class Prepared:
         if self._names is not None:
             rows = [dict(zip(self._names, row, strict=True)) for row in (given if many else (given,))]
             given = rows if many else rows[0]
-        self._tell(connection, given, many=many)
         driver: Any = connection.connection.dbapi_connection
+        if self._names is None:
+            require_transaction(connection, driver)
+        self._tell(connection, given, many=many)
         cursor = driver.cursor()
         try:
             if many:

@@ -24,8 +24,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from hatchway.store.prepared import fail
-from hatchway.store.problems import StoreBusy, TransactionEnded
+from hatchway.store.problems import StoreBusy
 from hatchway.store.sqlite_file import SEEN, FileWatch
+from hatchway.store.writing import require_transaction, write_by
 
 _POLL_SECONDS: Final = 0.001
 """How often SQLite's write lock is asked for while another process holds it.
@@ -39,8 +40,6 @@ _HELD_SECONDS: Final = 0.008
 """For how long writers of one process may follow each other at once."""
 _LOG_PAGES: Final = 4000
 """Pages in the log after which they go into the database, 16 MiB: many are the same ones again."""
-_WRITER: Final = "hatchway_writer"
-"""What a connection's options have when it is a writer's."""
 
 _sync: Final = getattr(os, "fdatasync", os.fsync)
 
@@ -125,7 +124,7 @@ class SqliteWriter:
                 self._drop()
                 self._log = None
         if self._connection is None:
-            connection = self._engine.connect().execution_options(**{_WRITER: True})
+            connection = write_by(self._engine.connect())
             driver: Any = connection.connection.driver_connection
             driver.execute("PRAGMA busy_timeout=0")
             (mode,) = driver.execute("PRAGMA journal_mode").fetchone()
@@ -177,8 +176,7 @@ class SqliteWriter:
 
     def _commit(self, connection: Connection, driver: Any) -> None:
         # Committing what is over raises nothing, and nothing is committed.
-        if not driver.in_transaction:
-            raise TransactionEnded("the database has ended the transaction")
+        require_transaction(connection, driver)
         if connection.in_transaction():
             connection.commit()
             return
@@ -254,8 +252,3 @@ class _Log:
                 self.failed = True
                 raise OSError(problem.errno, problem.strerror, self._path) from problem
             self._synced = committed
-
-
-def is_writing(connection: Connection) -> bool:
-    """Whether it is a writer's, whose transaction has begun."""
-    return _WRITER in connection.get_execution_options()

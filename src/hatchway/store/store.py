@@ -26,9 +26,10 @@ from hatchway.store.pooler import settle
 from hatchway.store.primary import follow_primary, names_several
 from hatchway.store.schema import Schema
 from hatchway.store.sqlite_file import watch_file
-from hatchway.store.sqlite_writer import SqliteWriter, is_writing
+from hatchway.store.sqlite_writer import SqliteWriter
 from hatchway.store.transaction import Transaction, require_open
 from hatchway.store.url import parse_store_url
+from hatchway.store.writing import is_writing
 
 OF_VPCS: Final = frozenset({"instances", "security_groups"})
 """The tables of the feed whose rows matter to those alone who serve their VPCs. They are the large ones."""
