@@ -64,12 +64,8 @@ class Prepared:
         places = [given.index(name) for name in order]
         # Where each parameter's value stands among those; None where they come as they are taken.
         self._places = None if places == list(range(len(given))) else places
-        # Of the parameters those that the driver does not take as they are given. It takes a bool; SQLAlchemy
-        # would look what each is.
-        self._bound = _processes(
-            None if isinstance(kind, Boolean) else kind.dialect_impl(dialect).bind_processor(dialect)
-            for kind in (compiled.binds[name].type for name in order)
-        )
+        # Of the parameters those that the driver does not take as they are given.
+        self._bound = _processes(_to_driver(compiled.binds[name].type, dialect) for name in order)
         # Of the columns of its result, those that the driver does not give as they are to be.
         self._given = _processes(
             column.type.dialect_impl(dialect).result_processor(dialect, None)
@@ -197,6 +193,18 @@ class Prepared:
 
 
 _Process = Callable[[Any], Any]
+
+
+_NUMBERS: Final[dict[Any, int | None]] = {True: 1, False: 0, None: None}
+
+
+def _to_driver(kind: Any, dialect: Dialect) -> _Process | None:
+    if not isinstance(kind, Boolean):
+        processor: _Process | None = kind.dialect_impl(dialect).bind_processor(dialect)
+        return processor
+    # SQLAlchemy would look what each is. SQLite's driver takes a bool, too, but only after it has looked for
+    # somebody who would adapt it.
+    return _NUMBERS.__getitem__ if dialect.name == "sqlite" else None
 
 
 def _processes(each: Iterable[_Process | None]) -> list[tuple[int, _Process]]:
