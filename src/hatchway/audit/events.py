@@ -37,7 +37,7 @@ class Outcome:
 
 def event_time(moment: datetime) -> str:
     """An aware moment as events have it: UTC to the second, ISO 8601, such as `2026-11-24T11:40:00Z`."""
-    utc = moment.astimezone(UTC)
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return _second((utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -300,8 +301,7 @@ class Gateway:
         tunnel.deadline.cancel()
         if tunnel.expiry is not None:
             tunnel.expiry.cancel()
-        with self._metrics.going(tunnel.relay):
-            self._registry.remove(tunnel.admitted)
+        self._metrics.gone(tunnel.relay, partial(self._registry.remove, tunnel.admitted))
 
     async def _record(self, admitted: Admitted, relay: Relay) -> bool:
         try:

@@ -128,6 +128,16 @@ def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> Touched:
     return frozenset(subjects)
 
 
+class _Group:
+    """Tunnels that depend on the same subjects. Its hash is its own: that of all subjects takes long."""
+
+    __slots__ = ("ids", "subjects")
+
+    def __init__(self, subjects: tuple[Subject, ...]) -> None:
+        self.subjects = subjects
+        self.ids = set[str]()
+
+
 class SubjectIndex:
     """Ids of tunnels by the subjects that they depend on.
 
@@ -135,29 +145,29 @@ class SubjectIndex:
     """
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[Subject, ...], tuple[tuple[Subject, ...], set[str]]] = {}
-        self._with: dict[Subject, set[tuple[Subject, ...]]] = {}
+        self._groups: dict[tuple[Subject, ...], _Group] = {}
+        self._with: dict[Subject, set[_Group]] = {}
 
     def add(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> tuple[Subject, ...]:
         """Returns the subjects, which are one object for all tunnels that have the same."""
         group = self._groups.get(subjects)
         if group is None:
-            group = self._groups[subjects] = (subjects, set())
+            group = self._groups[subjects] = _Group(subjects)
             for subject in subjects:
-                self._with.setdefault(subject, set()).add(subjects)
-        group[1].add(tunnel_id)
-        return group[0]
+                self._with.setdefault(subject, set()).add(group)
+        group.ids.add(tunnel_id)
+        return group.subjects
 
     def remove(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> None:
-        _, ids = self._groups[subjects]
-        ids.discard(tunnel_id)
-        if ids:
+        group = self._groups[subjects]
+        group.ids.discard(tunnel_id)
+        if group.ids:
             return
         del self._groups[subjects]
         # One may stand twice: the same security group at both ends.
         for subject in set(subjects):
             groups = self._with[subject]
-            groups.discard(subjects)
+            groups.discard(group)
             if not groups:
                 del self._with[subject]
 
@@ -165,4 +175,4 @@ class SubjectIndex:
         if len(subjects) > len(self._with):
             subjects = self._with.keys() & subjects
         groups = set().union(*(self._with.get(subject, ()) for subject in subjects))
-        return set().union(*(self._groups[group][1] for group in groups))
+        return set().union(*(group.ids for group in groups))

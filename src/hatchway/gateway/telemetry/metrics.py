@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector
@@ -113,13 +112,12 @@ class Metrics:
             counter = self._closed_of[reason] = self._closed.labels(reason)
         counter.inc()
 
-    @contextmanager
-    def going(self, relay: Relay) -> Iterator[None]:
-        """A context in which a tunnel leaves the registry: a scrape meanwhile counts its bytes once."""
+    def gone(self, relay: Relay, leave: Callable[[], None]) -> None:
+        """A tunnel leaves the registry, by this: a scrape meanwhile counts its bytes once."""
         with self._counting:
             self._bytes_in += relay.bytes_in
             self._bytes_out += relay.bytes_out
-            yield
+            leave()
 
     async def measure_lag(self) -> None:
         """Measure, again and again, how late the event loop is."""
