@@ -256,7 +256,7 @@ def test_an_unknown_host_and_a_lacking_permission_are_one_line_each(
 def trail(world: World, who: Credentials, monkeypatch: pytest.MonkeyPatch, sought: Sought) -> Trail:
     for name, value in variables(world, who).items():
         monkeypatch.setenv(name, value)
-    return Trail(Profile(ProfileOptions()), sought)
+    return Trail(Profile(ProfileOptions()).api("cloudtrail"), sought)
 
 
 def test_each_new_event_is_told_once_also_one_that_comes_late_and_none_of_one_s_own_lookups(

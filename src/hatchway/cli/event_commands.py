@@ -1,25 +1,29 @@
-"""What has happened, for those who may look the audit trail up: they talk to the API."""
+"""What has happened, for those who may look the audit trail up by the API, or have the store at hand."""
 
 import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from hatchway.cli.client_options import CallerArguments, client_errors
+from hatchway.cli.client_options import CallerArguments, administration_errors, client_errors
 from hatchway.cli.option_groups import with_option_groups
-from hatchway.cli.options import OutputFormat
+from hatchway.cli.options import OutputFormat, StoreArguments, data_directory, on_server
 from hatchway.cli.printable import say
 from hatchway.cli.table import table
 from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
-    from hatchway.client.events import Event, Sought, Trail
+    from hatchway.client.events import Event, Trail
     from hatchway.client.profile import Profile
+
+    Things = Callable[[str], frozenset[str]]
 
 _COLUMNS: Final = ("TIME", "WHO", "WHAT", "ON", "OUTCOME", "WHY")
 _NARROWEST: Final = (19, 12, 16, 26, 7, 0)
@@ -83,46 +87,74 @@ def events(
         OutputFormat,
         typer.Option("--output", metavar="text|json", help="For people, or a JSON object a line."),
     ] = OutputFormat.TEXT,
+    store: StoreArguments,
     caller: CallerArguments,
 ) -> None:
     """Tell what has happened: who called what or opened a tunnel where, what came of it, and why not.
 
-    From the audit trail, oldest first, times in UTC. Needs the permission cloudtrail:LookupEvents, and for
-    the name of a host ec2:DescribeInstances. With --follow it asks every two seconds.
+    From the audit trail, oldest first, times in UTC. It asks the API, which needs the permission
+    cloudtrail:LookupEvents, and for the name of a host ec2:DescribeInstances; with --data-dir the store, on
+    the server. With --follow it asks every two seconds.
 
     \b
     Examples:
       hatchway events --user alice --since 2h
       hatchway events --host web-1 --outcome denied --follow
       hatchway events --since 2026-11-24T06:00:00Z --output json
+      hatchway events --data-dir /var/lib/hatchway
     """
-    from hatchway.client.events import Trail
-    from hatchway.client.profile import Profile
-
     now = datetime.now(UTC)
     start = _start(since, now)
-    with client_errors():
-        profile = Profile(caller.options())
-        trail = Trail(profile, _sought(profile, user, host, outcome))
+    lines = _json_lines if output is OutputFormat.JSON else partial(_lines, follow=follow)
+    with _asked(store, caller) as (client, things):
+        trail = _trail(client, things, user, host, outcome)
         found, more = trail.newest(now, start, limit)
-    if more:
-        say(f"only the newest {limit}: --limit or --since says otherwise", err=True)
-    if output is OutputFormat.JSON:
-        _echo(_json_lines(found))
-    else:
-        _echo(_lines(found, follow=follow))
-    if follow:
-        _follow(trail, _json_lines if output is OutputFormat.JSON else _more_lines)
+        if more:
+            say(f"only the newest {limit}: --limit or --since says otherwise", err=True)
+        _echo(lines(found))
+        if follow:
+            _follow(trail, _json_lines if output is OutputFormat.JSON else _more_lines)
 
 
-def _sought(profile: "Profile", user: str | None, host: str | None, verdict: Verdict | None) -> "Sought":
+@contextmanager
+def _asked(store: StoreArguments, caller: CallerArguments) -> "Iterator[tuple[Any, Things]]":
+    """What looks events up, and what tells which things an event about a host names."""
+    if on_server(store, caller):
+        from hatchway.installation.installation import open_installation
+        from hatchway.policies.store_trail import StoredTrail, hosts_called
+
+        with open_installation(data_directory(store.data_dir), store.store_url) as installation:
+            yield (
+                StoredTrail(installation.store),
+                partial(_things_of_store, partial(hosts_called, installation.store)),
+            )
+        return
+    from hatchway.client.profile import Profile
+
+    with administration_errors():
+        profile = Profile(caller.options())
+        yield profile.api("cloudtrail"), partial(_things, profile)
+
+
+def _things_of_store(hosts_called: "Things", host: str) -> frozenset[str]:
+    from hatchway.client.hosts import names_a_host
+    from hatchway.domain.reach import parse_address
+
+    if _ID.fullmatch(host):
+        return frozenset({host})
+    return hosts_called(host) if names_a_host(host) else frozenset({str(parse_address(host))})
+
+
+def _trail(
+    client: Any, things_of: "Things", user: str | None, host: str | None, verdict: Verdict | None
+) -> "Trail":
     from hatchway.audit.terms import resources_of, user_name_of
-    from hatchway.client.events import Sought
+    from hatchway.client.events import Sought, Trail
     from hatchway.policies.events import read_listed
 
     arn = user if user is not None and user.startswith("arn:") else None
     name = user if user is None or arn is None else re.split("[:/]", user)[-1]
-    things = frozenset() if host is None else _things(profile, host)
+    things = frozenset() if host is None else things_of(host)
 
     def also(event: "Event") -> bool:
         if arn is not None and event["userIdentity"].get("arn") != arn:
@@ -136,7 +168,8 @@ def _sought(profile: "Profile", user: str | None, host: str | None, verdict: Ver
         return verdict is None or read_listed(event).verdict == verdict.value
 
     ids = [each for each in things if _ID.fullmatch(each)]
-    return Sought(user=name, resource=ids[0] if len(things) == len(ids) == 1 else None, also=also)
+    resource = ids[0] if len(things) == len(ids) == 1 else None
+    return Trail(client, Sought(user=name, resource=resource, also=also))
 
 
 def _things(profile: "Profile", host: str) -> frozenset[str]:

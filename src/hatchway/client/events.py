@@ -1,4 +1,4 @@
-"""The audit trail as the API tells it, once or again and again (AWS: "LookupEvents")."""
+"""The audit trail as the API tells it, or the store itself, once or again and again (AWS: "LookupEvents")."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hatchway.client.profile import api_errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hatchway.client.profile import Profile
 
 Event = Mapping[str, Any]
 """In CloudTrail's shape, with the members that every event has."""
@@ -48,8 +47,9 @@ class Sought:
 class Trail:
     """The trail, as one caller may see it. What this object itself asks for is not among the events."""
 
-    def __init__(self, profile: Profile, sought: Sought) -> None:
-        self._client = profile.api("cloudtrail")
+    def __init__(self, client: Any, sought: Sought) -> None:
+        """`client` looks events up, such as `Profile.api("cloudtrail")`."""
+        self._client = client
         self._sought = sought
         self._own: dict[str, datetime] = {}
         """The ids of its own requests, of which it is told as well, and when it made them."""

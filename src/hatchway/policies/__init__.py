@@ -11,5 +11,6 @@ are `hatchway.iam`'s: nothing here decides.
 | `lint`, `reference` | findings about files; what is known of AWS's services |
 | `events` | why a call was allowed or refused, from its event |
 | `store_events` | the same, looked for in the store |
+| `store_trail` | what has happened, looked up in the store |
 | `files` | policy documents in files |
 """
