@@ -1,8 +1,11 @@
 """What is told of a data directory, and of a store that does not keep what was acknowledged."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
-from hatchway.doctor.data_directory import check_files
+import pytest
+
+from hatchway.doctor.data_directory import check_disk, check_files
 from hatchway.doctor.findings import Status
 from hatchway.settings import DataDirectory
 
@@ -30,3 +33,20 @@ def test_of_a_linked_file_its_target_is_what_is_to_be_changed_or_to_be_copied(tm
     target.chmod(0o600)
     (found,) = check_files(DataDirectory(directory))
     assert found.status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("free", "status", "seen"),
+    [
+        (2 << 30, Status.OK, "2.0 GiB are free"),
+        (500 << 20, Status.WARNING, "0.5 GiB are free"),
+        (3 << 20, Status.ERROR, "it is full where {} is: 3 MiB are free"),
+    ],
+)
+def test_a_disk_on_which_nothing_can_be_recorded_is_an_error_and_one_with_little_room_a_warning(
+    free: int, status: Status, seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=free))
+    (found,) = check_disk(DataDirectory(tmp_path))
+    assert found.status is status
+    assert found.seen.startswith(seen.format(tmp_path))

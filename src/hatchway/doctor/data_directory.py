@@ -18,8 +18,11 @@ from hatchway.doctor.postgresql import check_postgresql
 from hatchway.installation.installation import Installation
 from hatchway.settings import DataDirectory
 
+_MIB: Final = 1 << 20
 _GIB: Final = 1 << 30
 _LEAST_FREE: Final = _GIB
+_FULL: Final = 16 * _MIB
+"""With less, there may be none for the next commit: SQLite's log takes some megabytes."""
 _LARGEST_LOOKED_THROUGH: Final = 2 * _GIB
 """Bytes of an SQLite store that is looked through: more would take minutes."""
 _LONGEST_LOOK: Final = 10.0
@@ -94,7 +97,14 @@ def check_disk(directory: DataDirectory) -> Iterator[Finding]:
         yield unknown("disk", f"{directory.path}: {problem.strerror}")
         return
     seen = f"{free / _GIB:.1f} GiB are free where {directory.path} is"
-    if free < _LEAST_FREE:
+    if free < _FULL:
+        yield error(
+            "disk",
+            f"it is full where {directory.path} is: {free // _MIB} MiB are free",
+            "make room now: what cannot be recorded is not done, so that no tunnel is opened, and nothing is"
+            " changed by calls or commands, revocations included. Servers that run go on by themselves then",
+        )
+    elif free < _LEAST_FREE:
         yield warning("disk", seen, "make room: a tunnel that cannot be recorded is not opened")
     else:
         yield ok("disk", seen)
