@@ -206,6 +206,8 @@ def test_no_lock_that_its_role_can_take_holds_up_a_call(account: StoredAccount) 
             connection.rollback()
         # What it may have, it has meanwhile.
         connection.execute(text("LOCK TABLE feed, access_keys, audit_records IN ACCESS SHARE MODE"))
+        # Calls about these two are in tests/control/hatchway_service/test_locked_tables.py.
+        connection.execute(text("LOCK TABLE tunnels, gateway_workers IN ACCESS EXCLUSIVE MODE"))
         commits = GroupCommit(patient)
         try:
             with patient.write() as tx:

@@ -27,6 +27,7 @@ from typing import Final, TypeVar
 
 import structlog
 from anyio import to_thread
+from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -60,7 +61,7 @@ from hatchway.control.services import claimed_key_id
 from hatchway.control.threads import Busy, ThreadCounts, Threads
 from hatchway.privileges import read_as_owner
 from hatchway.protocol import Reply, ServiceError
-from hatchway.store import NowThere, ServesNoMore, is_useless, log_fields
+from hatchway.store import NowThere, ServesNoMore, is_locked, is_useless, log_fields
 from hatchway.store.tables import gateway_workers
 from hatchway.transport.listening.failures import WINDOW
 
@@ -128,6 +129,7 @@ class _Api:
             plane.metrics.watch_threads(kind, some)
         self.hosts = HostRoutes(plane, self._bodies, self._calls, lookups)
         self._looking: asyncio.Future[None] | None = None
+        self._gateway_seen: int | None = None
 
     async def call(self, request: Request) -> Response:
         """Any call of any AWS service."""
@@ -220,9 +222,15 @@ class _Api:
             port = await self._others.run(connection.source, self._gateway_port)
         except Busy:
             return busy(request)
+        except DBAPIError as problem:
+            if self._gateway_seen is None or not is_locked(problem):
+                raise
+            # Where it was before gateways locked what says so.
+            return JSONResponse({"gateway_port": self._gateway_seen, "remember_seconds": 0})
         if port is None:
             # There will be one in a moment, at a port that is not known yet.
             return JSONResponse({"gateway_port": DEFAULT_GATEWAY_PORT, "remember_seconds": 0})
+        self._gateway_seen = port
         return JSONResponse({"gateway_port": port, "remember_seconds": REMEMBER_SECONDS})
 
     async def authorities(self, request: Request) -> Response:
@@ -246,6 +254,7 @@ class _Api:
 
     def _gateway_port(self) -> int | None:
         with self._plane.store.read() as tx:
+            tx.wait_briefly()
             # The one with the latest lease: one that was killed keeps its lease for a while.
             workers = tx.gateway_workers.find(
                 gateway_workers.c.lease_until > NowThere(self._plane.clock()),

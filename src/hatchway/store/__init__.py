@@ -76,6 +76,7 @@ from hatchway.store.problems import (
     TransactionEnded,
     explain,
     is_denied,
+    is_locked,
     log_fields,
 )
 from hatchway.store.rows import Rows
@@ -121,6 +122,7 @@ __all__ = [
     "copy_store",
     "explain",
     "is_denied",
+    "is_locked",
     "is_useless",
     "living_leader",
     "log_fields",

@@ -150,6 +150,11 @@ def is_denied(problem: BaseException) -> bool:
     return isinstance(problem, DBAPIError) and getattr(problem.orig, "sqlstate", None) == "42501"
 
 
+def is_locked(problem: BaseException) -> bool:
+    """Whether the database has ended a statement because others had locked what it takes."""
+    return isinstance(problem, DBAPIError) and getattr(problem.orig, "sqlstate", None) == "55P03"
+
+
 def log_fields(problem: BaseException) -> dict[str, Any]:
     """What a line of the log tells of a problem: its cause and remedy, or when unknown, all there is."""
     words = explain(problem)

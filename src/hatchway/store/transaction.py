@@ -81,6 +81,8 @@ else:
 
 _STEPS_BETWEEN_LOOKS = 10_000
 """Of SQLite's virtual machine: about a millisecond."""
+_A_MOMENT = 0.25
+"""Seconds. Nothing of ours has these tables longer to itself, but a migration."""
 _QUERY_CANCELED = "57014"
 """What PostgreSQL calls a statement that was ended."""
 _OPEN = (0, 2)
@@ -313,6 +315,15 @@ class Transaction:
         finally:
             if sqlite:
                 driver.set_progress_handler(None, 0)
+
+    def wait_briefly(self) -> None:
+        """Has no statement wait longer than a moment for a lock, until the transaction ends.
+
+        For what reads tables that a gateway's role may lock as a whole (PostgreSQL: "Explicit Locking"). In
+        SQLite who reads waits for nobody.
+        """
+        if self._connection.dialect.name == "postgresql":
+            self._connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_A_MOMENT * 1000:.0f}ms'")
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

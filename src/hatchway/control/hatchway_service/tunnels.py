@@ -24,6 +24,7 @@ def list_tunnels(call: Call) -> Result:
 
     call.authorize(Check("hatchway:ListTunnels"))
 
+    call.tx.wait_briefly()
     found = call.tx.tunnels.find(_carried(call), tunnels.c.id > after, limit=size + 1, **equal)
     page = found[:size]
     workers = {worker.id: worker for worker in call.tx.gateway_workers.find()}
@@ -33,16 +34,22 @@ def list_tunnels(call: Call) -> Result:
     }
 
 
-@operation("hatchway", "TerminateTunnel", reads_only=False)
-def terminate_tunnel(call: Call) -> Result:
-    """Has the gateway that carries a tunnel end it. To ask twice is to ask once."""
-    tunnel_id = call.parameters["TunnelId"]
-
-    call.authorize(Check("hatchway:TerminateTunnel", (call.arns.tunnel(tunnel_id),)))
-
+def look_for(call: Call) -> Result:
+    """The tunnel, as TerminateTunnel tells of it: looked for while others may write, for gateways may have
+    locked it."""
+    tunnel_id = _authorized(call)
+    call.tx.wait_briefly()
     found = call.tx.tunnels.find(_carried(call), id=tunnel_id)
     if not found:
         raise ServiceError("ResourceNotFoundException", f"The tunnel {tunnel_id} is not open.")
+    return _result(call, found[0], call.tx.gateway_workers.get(found[0].gateway_id))
+
+
+@operation("hatchway", "TerminateTunnel", reads_only=False, prepare=look_for)
+def terminate_tunnel(call: Call) -> Result:
+    """Has the gateway that carries a tunnel end it. To ask twice is to ask once."""
+    tunnel_id = _authorized(call)
+
     if call.tx.terminations.get(tunnel_id) is None:
         call.tx.terminations.put(
             Termination(
@@ -52,7 +59,14 @@ def terminate_tunnel(call: Call) -> Result:
                 requested_at=call.now,
             )
         )
-    return {"Tunnel": _result(call, found[0], call.tx.gateway_workers.get(found[0].gateway_id))}
+    return {"Tunnel": call.prepared}
+
+
+def _authorized(call: Call) -> str:
+    """The id of the tunnel that the caller may end."""
+    tunnel_id: str = call.parameters["TunnelId"]
+    call.authorize(Check("hatchway:TerminateTunnel", (call.arns.tunnel(tunnel_id),)))
+    return tunnel_id
 
 
 def _carried(call: Call) -> Any:

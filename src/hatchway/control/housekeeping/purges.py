@@ -82,6 +82,7 @@ def purge_last_accessed_jobs(tx: Transaction, now: datetime) -> int:
 
 def purge_terminations(tx: Transaction) -> int:
     """Deletes requests that have been carried out: the terminations of tunnels that have ended."""
+    tx.wait_briefly()
     return tx.terminations.delete_where(terminations.c.tunnel_id.not_in(select(tunnels.c.id)))
 
 
