@@ -73,7 +73,7 @@ class StoredDirectory:
 
     def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None:
         secret = self._secret(access_key_id)
-        # Derived for an unknown key too, so that it takes as long.
+        # Derived for an unknown key too: that costs no less than a wrong signature.
         key = derive_signing_key(secret or "", scope.date, scope.region, scope.service)
         return None if secret is None else key
 
@@ -104,10 +104,10 @@ def authenticate(
 ) -> Caller:
     """The caller whose key made the signature. `keyed_digest` computes that, where it can and there is one.
 
-    An unknown key takes the same path and time as a wrong signature does. An inactive key, and one whose user
-    is gone, are as good as unknown to whoever signs with it, and so are temporary credentials with another
-    session token than theirs, and long-term ones with any. Whoever signs with temporary ones that have
-    expired is told so.
+    An unknown key costs what a wrong signature does, and the error tells the two apart. An inactive key, and
+    one whose user is gone, are as good as unknown to whoever signs with it, and so are temporary credentials
+    with another session token than theirs, and long-term ones with any. Whoever signs with temporary ones
+    that have expired is told so.
 
     Raises:
         SignatureError: what is wrong with the signature.

@@ -64,7 +64,7 @@ class Vault:
         return True
 
     def unseal_nothing(self) -> None:
-        """Takes as long as to unseal a secret, so that nobody is told by the time that there is none."""
+        """Takes as long as to unseal a secret."""
         self.unseal(self._nothing, "")
 
     def unseal(self, sealed: bytes, context: str) -> bytes:

@@ -56,8 +56,8 @@ def verify(
     """Return when `signature`, read from `request`, is the one that `signing_key` makes of it.
 
     Args:
-        signing_key: of `signature.scope`, or None when the access key is unknown: that takes the same path
-            and the same time as a wrong signature, so that nobody learns from timing which access keys exist.
+        signing_key: of `signature.scope`, or None when the access key is unknown. As much is computed then;
+            the error says so, as AWS's does, for an access key's id is no secret.
         now: an aware datetime.
         region: the one region whose scope is accepted.
         services: the service names whose scopes are accepted.

@@ -139,7 +139,7 @@ class Admission:
                 refusal=unauthenticated(problem.code, str(problem)),
                 call=call(unknown_identity(problem.claimed_key_id)),
                 authenticated=False,
-                # Whether or not there is such a key: nobody learns that from the time it takes.
+                # Or nobody's: gateways know of none but those that may open tunnels.
                 perhaps_too_new=problem.unknown,
                 additional=self._of_known_key(problem),
             )
