@@ -169,4 +169,5 @@ def reseal(tx: Transaction, vault: Vault, *, after: str, most: int) -> Resealed:
 
 
 def _seal_context(key_id: str) -> str:
+    # Not whose it is: whoever can write that can write that one's policies as well.
     return f"secret access key of {key_id}"
