@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tests.attack.families import FAMILIES
 from tests.attack.site import running
-from tests.attack.trial import Outcome, Results, as_markdown, put_into
+from tests.attack.trial import Outcome, Results, as_markdown, put_into, put_rows_into
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,10 @@ def main(arguments: Sequence[str]) -> int:
     _more_files()
     results = run(given.names)
     if given.write is not None:
-        put_into(given.write, as_markdown(results))
+        if given.names:
+            put_rows_into(given.write, results)
+        else:
+            put_into(given.write, as_markdown(results))
     failed = [trial.name for _, trial, outcome in results if outcome.held is False]
     held = sum(1 for _, _, outcome in results if outcome.held)
     print(f"{held} of {len(results)} held" + (f"; not: {', '.join(failed)}" if failed else ""))

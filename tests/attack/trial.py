@@ -56,6 +56,9 @@ class Family:
 
 Results = list[tuple[Family, Trial, Outcome]]
 
+UNNOTICED: Final = 0.02
+"""Seconds of an echo that nobody notices: some handshakes of TLS take as long."""
+
 _WORDS: Final = {True: "held", False: "**did not hold**", None: "not tried"}
 _BEGIN: Final = "<!-- make attack: begin -->"
 _END: Final = "<!-- make attack: end -->"
@@ -67,13 +70,29 @@ def as_markdown(results: Results) -> str:
     families = {family.name: family for family, _, _ in results}
     for family in families.values():
         lines += ["", f"### {family.attacker}", "", "| tried | must hold | measured | |", "|---|---|---|---|"]
-        lines += [
-            f"| {_cell(trial.tried)} | {_cell(trial.must)} | {_cell(outcome.measured)} |"
-            f" {_WORDS[outcome.held]} |"
-            for of, trial, outcome in results
-            if of is family
-        ]
+        lines += [_row(trial, outcome) for of, trial, outcome in results if of is family]
     return "\n".join([*lines, ""])
+
+
+def put_rows_into(path: Path, results: Results) -> None:
+    """Replace the rows of these trials alone, where not all were made.
+
+    Raises:
+        ValueError: one has no row yet.
+    """
+    rows = {
+        (f"### {family.attacker}", _cell(trial.tried)): _row(trial, outcome)
+        for family, trial, outcome in results
+    }
+    lines = path.read_text().splitlines()
+    heading = ""
+    for number, line in enumerate(lines):
+        heading = line if line.startswith("### ") else heading
+        tried = line.removeprefix("| ").partition(" | ")[0]
+        lines[number] = rows.pop((heading, tried), line)
+    if rows:
+        raise ValueError(f"{path} has no row for {', '.join(tried for _, tried in rows)}: write them all")
+    path.write_text("\n".join(lines) + "\n")
 
 
 def put_into(path: Path, markdown: str) -> None:
@@ -89,6 +108,11 @@ def put_into(path: Path, markdown: str) -> None:
     path.write_text(pattern.sub(lambda _: f"{_BEGIN}\n{markdown}\n{_END}", text))
 
 
+def _row(trial: Trial, outcome: Outcome) -> str:
+    cells = (trial.tried, trial.must, outcome.measured)
+    return f"| {' | '.join(map(_cell, cells))} | {_WORDS[outcome.held]} |"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
@@ -97,6 +121,14 @@ def ratio(hostile: Iterable[float], calm: Iterable[float]) -> float:
     """The median of how many times as much something took under attack as right before it."""
     ratios = sorted(one / max(other, 1e-9) for one, other in zip(hostile, calm, strict=True))
     return ratios[len(ratios) // 2]
+
+
+def is_bearable(hostile: Sequence[float], calm: Sequence[float], most_times: float) -> bool:
+    """Whether echoes take at most so many times as long as right before it, or never what anybody notices.
+
+    How calm a machine is right before says little of an attack: it may be 2 ms or 20.
+    """
+    return ratio(hostile, calm) <= most_times or max(hostile) <= UNNOTICED
 
 
 def percentile(values: Sequence[float], share: float) -> float:
