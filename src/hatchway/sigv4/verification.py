@@ -97,7 +97,7 @@ def verify(
         scope=signature.scope,
         keyed_digest=keyed_digest,
     )
-    matches = hmac.compare_digest(expected.encode(), signature.signature.encode())
+    matches = hmac.compare_digest(expected, signature.signature)
     if signing_key is None:
         raise UnknownAccessKey(signature.access_key_id)
     if not matches:
@@ -117,7 +117,7 @@ def _check_scope(signature: Signature, region: str, services: Collection[str]) -
 
 def _check_time(signature: Signature, now: datetime) -> None:
     age = now - signature.signed_at
-    lifetime = timedelta(seconds=signature.expires or 0)
+    lifetime = timedelta(0, signature.expires or 0)
     if not _EARLIEST <= age <= lifetime + CLOCK_SKEW:
         raise RequestExpired(signature.signed_at, now)
 

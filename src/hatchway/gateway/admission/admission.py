@@ -118,14 +118,9 @@ class Admission:
             resources: tuple[tuple[str, str], ...] = (),
             forms: dict[str, RecordForm] | None = None,
         ) -> Call:
+            # By position: with names it takes three times as long.
             source = EventSource(
-                account=arns.account,
-                region=arns.region,
-                event_source=EVENT_SOURCE,
-                request_id=request_id,
-                source_ip=source_ip,
-                user_agent=user_agent,
-                user_identity=identity,
+                arns.account, arns.region, EVENT_SOURCE, request_id, source_ip, user_agent, identity
             )
             return Call(source, request, resources, forms)
 
@@ -207,23 +202,28 @@ class Admission:
         if overrun is not None:
             return refused(overrun.refusal)
         address = parse_address(request.private_ip)
+        if way.is_reachable and instance is not None:
+            port_problem = self._off_limits.port_problem(address, request.remote_port)
+            unreachable = port_problem or self._off_limits.instance_problem(instance, address)
+        else:
+            unreachable = self._network_problem(endpoint, instance, request, source_ip)
+        instance_id = instance.id if instance else None
+        source = parse_address(source_ip) if endpoint.preserve_client_ip else None
+        # By position, as above.
         return Admitted(
-            tunnel_id=tunnel_id,
-            call=call,
-            request=request,
-            address=address,
-            principal=caller.principal,
-            instance_id=instance.id if instance else None,
-            quota=quota,
-            unreachable=self._off_limits.port_problem(address, request.remote_port)
-            or self._off_limits.instance_problem(instance, address)
-            if way.is_reachable and instance is not None
-            else self._network_problem(endpoint, instance, request, source_ip),
-            decision=way.decision,
-            principal_quota=principal_quota,
-            subjects=way.subjects,
-            source=parse_address(source_ip) if endpoint.preserve_client_ip else None,
-            proxy_protocol=endpoint.proxy_protocol,
+            tunnel_id,
+            call,
+            request,
+            address,
+            caller.principal,
+            instance_id,
+            quota,
+            unreachable,
+            way.decision,
+            principal_quota,
+            way.subjects,
+            source,
+            endpoint.proxy_protocol,
         )
 
     def explains(self, admitted: Admitted, now: datetime) -> bool:

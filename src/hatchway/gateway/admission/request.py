@@ -29,17 +29,20 @@ _USUAL_DURATION: Final = str(USUAL_DURATION)
 _KNOWN: Final = frozenset({_ENDPOINT, _ADDRESS, _PORT, _DURATION})
 
 _SIGNATURE_PREFIX: Final = "x-amz-"
-_KEY_ID: Final = re.compile(r"X-Amz-Credential=(\w{16,128})(?:/|%2[Ff])")
+_CREDENTIAL: Final = "X-Amz-Credential="
+_KEY_ID: Final = re.compile(rf"{_CREDENTIAL}(\w{{16,128}})(?:/|%2[Ff])")
 _WHOLE_NUMBER: Final = re.compile(r"[1-9][0-9]{0,4}")
 
 
 def claimed_key_id(query: str) -> str:
     """The access key ID that a presigned URL's query names, unverified; empty when it names none."""
-    # Text that begins an expression is searched for at once; a condition before it is tried at each place.
-    for found in _KEY_ID.finditer(query):
-        start = found.start()
+    start = query.find(_CREDENTIAL)
+    while start >= 0:
         if start == 0 or query[start - 1] == "&":
-            return found.group(1)
+            found = _KEY_ID.match(query, start)
+            if found is not None:
+                return found.group(1)
+        start = query.find(_CREDENTIAL, start + 1)
     return ""
 
 

@@ -97,7 +97,7 @@ class Trail:
             private_ip=admitted.request.private_ip,
             remote_port=admitted.request.remote_port,
             opened_at=now,
-            expires_at=now + timedelta(seconds=admitted.request.max_duration),
+            expires_at=now + timedelta(0, admitted.request.max_duration),
         )
         opening = _Opening(admitted, tunnel, self._new_id())
         locks = _quota_locks(admitted)

@@ -4,10 +4,13 @@
 #define MOST_PARAMETERS 32
 #define LONGEST_NAME 64 /* bytes of a header's */
 
-static int is_unreserved(unsigned char byte) /* RFC 3986 section 2.3 */
+static const unsigned char UNRESERVED[256] = { /* RFC 3986 section 2.3 */
+    ['a' ... 'z'] = 1, ['A' ... 'Z'] = 1, ['0' ... '9'] = 1, ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1,
+};
+
+static int is_unreserved(unsigned char byte)
 {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '-'
-        || byte == '.' || byte == '_' || byte == '~';
+    return UNRESERVED[byte];
 }
 
 static int upper_hex(unsigned char byte) /* -1 of what is no upper-case hexadecimal digit */
