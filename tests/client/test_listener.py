@@ -210,13 +210,18 @@ def test_a_listener_that_is_told_to_end_closes_its_tunnels(gateway: StubGateway)
 
     gateway.answer = Notes
 
-    async def use(port: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"hello")
-        assert await reader.readexactly(5) == b"hello"
+    program = socket.socket()
 
-    with_listener(gateway, use)
-    assert closed.wait(60)
+    async def use(port: int) -> None:
+        await asyncio.to_thread(program.connect, ("127.0.0.1", port))
+        program.sendall(b"hello")
+        assert await asyncio.to_thread(program.recv, 5) == b"hello"
+
+    with program:
+        with_listener(gateway, use)
+        assert closed.wait(60)
+        with pytest.raises(ConnectionResetError):
+            program.recv(1)
 
 
 @pytest.mark.parametrize("twice", [False, True])
@@ -301,6 +306,36 @@ def test_that_a_tunnel_s_time_is_nearly_over_is_told_before(
     lines: list[str] = []
     with_listener(gateway, use, seconds=60, into=lines)
     assert lines[2] == "[1] In 59 seconds this tunnel reaches its maximum duration, and is cut."
+
+
+@pytest.mark.parametrize("how", ["told", "untold"])
+def test_a_program_sees_by_a_reset_that_its_tunnel_was_cut_once_it_has_all_that_came(
+    gateway: StubGateway, how: str
+) -> None:
+    said = os.urandom(3 * MIB)
+
+    class Leaves(WSListener):
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            transport.send(WSMsgType.BINARY, said)
+
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            if how == "told":
+                transport.send_close(WSCloseCode.GOING_AWAY, b"Gateway is shutting down")
+            transport.disconnect(graceful=how == "told")
+
+    gateway.answer = Leaves
+
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        received = await reader.readexactly(len(said))
+        writer.write(b"I have it all")
+        with pytest.raises(ConnectionResetError):
+            await reader.read(1)
+        assert received == said
+        writer.close()
+
+    lines = with_listener(gateway, use)
+    assert lines[-1].endswith("cut.")
 
 
 def test_a_connection_waits_for_a_gateway_that_comes_back(

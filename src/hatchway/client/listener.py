@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatchway.client import relay_limits
 from hatchway.client.errors import ClientError, InvalidOption, NotOpened, printable
-from hatchway.client.local import connection
+from hatchway.client.local import connection, parting, reset_at_close
 from hatchway.client.relay import Progress
 from hatchway.client.signals import ending_in_order
 from hatchway.client.tls import Trust
@@ -28,10 +28,6 @@ LOOPBACK: Final = "127.0.0.1"
 _BACKLOG: Final = 128
 _ACCEPT_PAUSE: Final = 0.2
 """Seconds to wait when there are no more file descriptors for another connection."""
-
-_PART_INTERVAL: Final = 0.05
-_MOST_DROPPED: Final = 16
-"""Seconds between looks at whether a program has taken all, and reads of 64 KiB at each of them."""
 
 PATIENCE: Final = 30.0
 """Seconds for which a connection waits for a gateway that cannot be reached, as while it restarts."""
@@ -131,6 +127,8 @@ async def _carry(plan: TunnelPlan, trusted: Trust, sock: socket.socket, tell: Ca
         except asyncio.CancelledError:
             if progress.untaken:
                 tell(relay_limits.cut_short(progress.untaken))
+            with contextlib.suppress(OSError):
+                reset_at_close(sock)
             raise
         except ClientError as error:
             for line in str(error).splitlines():
@@ -141,26 +139,8 @@ async def _carry(plan: TunnelPlan, trusted: Trust, sock: socket.socket, tell: Ca
                 warning.cancel()
         tell(f"Closing tcp connection: {progress.sent} bytes sent, {progress.received} received, {ended}.")
         with contextlib.suppress(OSError):
-            await _part(sock)
-
-
-async def _part(sock: socket.socket) -> None:
-    """Let the program have all that came. A connection that is closed with bytes unread is reset, which loses
-    what the program has not taken yet: so these are read, and dropped, for as long as it takes more.
-
-    Raises:
-        OSError: the program has gone.
-    """
-    sock.shutdown(socket.SHUT_WR)
-    owed, patience = relay_limits.unacknowledged(sock.fileno()), relay_limits.CLOSE_TIMEOUT
-    while owed and patience > 0:
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(_MOST_DROPPED):
-                if not sock.recv(1 << 16):
-                    return
-        await asyncio.sleep(_PART_INTERVAL)
-        before, owed = owed, relay_limits.unacknowledged(sock.fileno())
-        patience = relay_limits.CLOSE_TIMEOUT if owed < before else patience - _PART_INTERVAL
+            for pause in parting(sock, cut=ended == "cut"):
+                await asyncio.sleep(pause)
 
 
 async def _open(

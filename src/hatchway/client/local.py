@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import stat
+import struct
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 PIPE_SIZE: Final = 1 << 20
 """Bytes that a pipe of ours holds, where the system lets us: 64 KiB make the two sides take turns."""
 
+
+_PART_INTERVAL: Final = 0.05
+_MOST_DROPPED: Final = 16
+"""Seconds between looks at whether the other side has taken all, and reads of 64 KiB at each of them."""
 
 _NOT_OPEN: Final = "standard input and output must both be open, or give --local-port"
 
@@ -58,14 +63,24 @@ class LocalEnd(NamedTuple):
         """Bytes of the input that have come and nobody has read."""
         return relay_limits.unread(self.input) if self.input_waits else 0
 
+    def output_socket(self) -> socket.socket | None:
+        """The output where it is a connection, by a descriptor of its own.
+
+        Raises:
+            OSError: there is no descriptor left.
+        """
+        if not stat.S_ISSOCK(os.fstat(self.output).st_mode):
+            return None
+        return socket.socket(fileno=os.dup(self.output))
+
     def end_output(self) -> None:
         """Let whoever reads the output see its end. What the input has is still to be read."""
         with suppress(OSError):
-            mode = os.fstat(self.output).st_mode
-            if stat.S_ISSOCK(mode):
-                with socket.socket(fileno=os.dup(self.output)) as sock:
+            sock = self.output_socket()
+            if sock is not None:
+                with sock:
                     sock.shutdown(socket.SHUT_WR)
-            elif stat.S_ISFIFO(mode):
+            elif stat.S_ISFIFO(os.fstat(self.output).st_mode):
                 # The descriptor stays taken: another file that got its number would be written to.
                 os.set_blocking(self.output, self.output_blocks)
                 nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -88,6 +103,47 @@ def _is_held(port: int, other_port: int) -> bool:
             if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{other_port:04X}"):
                 return fields[9] != "0"
     return False
+
+
+def parting(sock: socket.socket, *, cut: bool) -> Iterator[float]:
+    """Let the other side of a connection have all that came, before this one is closed. Gives, until it has,
+    the seconds after which to go on.
+
+    A connection that is closed with bytes unread is reset, which loses what the other side has not taken yet:
+    so these are read, and dropped, for as long as it takes more.
+
+    Args:
+        sock: it does not block.
+        cut: whether more would have come. Then the connection is to be reset, once the other side has what
+            there is: its end would pass for that of the whole.
+
+    Raises:
+        OSError: the other side has gone.
+    """
+    if not cut:
+        sock.shutdown(socket.SHUT_WR)
+    owed, patience = relay_limits.unacknowledged(sock.fileno()), relay_limits.CLOSE_TIMEOUT
+    while owed and patience > 0:
+        with suppress(BlockingIOError):
+            for _ in range(_MOST_DROPPED):
+                if not sock.recv(1 << 16):
+                    break
+        yield _PART_INTERVAL
+        before, owed = owed, relay_limits.unacknowledged(sock.fileno())
+        patience = relay_limits.CLOSE_TIMEOUT if owed < before else patience - _PART_INTERVAL
+    if cut:
+        reset_at_close(sock)
+
+
+def reset_at_close(sock: socket.socket) -> None:
+    """Have the other side see that this is no end in order (socket(7), SO_LINGER). One that lacks some of
+    what came would lose that, and sees the end.
+
+    Raises:
+        OSError: the other side has gone.
+    """
+    if not relay_limits.unacknowledged(sock.fileno()):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def check_system() -> None:

@@ -11,6 +11,7 @@ import select
 import ssl
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client import relay_limits
@@ -32,7 +33,7 @@ from hatchway.client.frames import (
     write_close,
     write_frame,
 )
-from hatchway.client.local import standard_streams
+from hatchway.client.local import parting, standard_streams
 from hatchway.client.opening import open_with_patience
 from hatchway.client.signals import noticed
 from hatchway.domain.tunnel_protocol import END_OF_DATA
@@ -156,6 +157,7 @@ class StreamRelay:
             self._turn()
         untaken = self._untaken() if self._signals.numbers else 0
         self._part()
+        self._part_from_reader()
         if self._outcome is not None and not self._signals.numbers:
             raise self._outcome
         return untaken
@@ -416,6 +418,18 @@ class StreamRelay:
         self._over = True
         self._outcome = self._outcome or outcome
         self._look_at = self._close_by = None
+
+    def _part_from_reader(self) -> None:
+        """inetd and its like give a connection as both standard streams, and it is closed with us."""
+        with suppress(OSError):
+            sock = self._local.output_socket()
+            if sock is None:
+                return
+            with sock:
+                for pause in parting(sock, cut=self._outcome is not None):
+                    if self._signals.numbers:
+                        return
+                    time.sleep(pause)
 
     def _part(self) -> None:
         """Have our Close leave, and TLS be told of the end."""

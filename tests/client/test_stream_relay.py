@@ -1,0 +1,91 @@
+"""A tunnel on standard streams that are one connection, as inetd and systemd (Accept=yes) give it."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from tests.client.carriers import MIB
+from tests.client.stubs import StubGateway, tunnel_plan
+from tests.client.test_tunnel import Says
+
+from hatchway.client import stream_relay
+from hatchway.client.errors import TunnelClosed
+from hatchway.client.local import LocalEnd, standard_streams
+from hatchway.client.tls import Trust
+
+
+@contextmanager
+def one_connection() -> Iterator[tuple[LocalEnd, socket.socket]]:
+    """Standard streams, which are closed at the end; and the other side."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        theirs = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
+    with ours, theirs:
+        input_fd, output_fd = ours.detach(), -1
+        try:
+            output_fd = os.dup(input_fd)
+            with standard_streams(input_fd, output_fd) as local:
+                yield local, theirs
+        finally:
+            os.close(input_fd)
+            os.close(output_fd)
+
+
+def carried(gateway: StubGateway, *, speaks: bool) -> tuple[bytes, type[Exception] | None]:
+    """What a program gets that begins late to read, and may speak on and on; and how its connection ended."""
+    received = bytearray()
+    ended = list[type[Exception]]()
+    is_over = threading.Event()
+
+    def speak(sock: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                sock.sendall(bytes(MIB))
+
+    def read(sock: socket.socket) -> None:
+        is_over.wait(1)
+        try:
+            while data := sock.recv(1 << 16):
+                received.extend(data)
+        except OSError as problem:
+            ended.append(type(problem))
+
+    threads = list[threading.Thread]()
+    other = None
+    try:
+        with one_connection() as (local, theirs):
+            other = theirs.dup()
+            threads += [
+                threading.Thread(target=each, args=[other]) for each in ((speak, read) if speaks else (read,))
+            ]
+            for thread in threads:
+                thread.start()
+            with suppress(TunnelClosed):
+                stream_relay.carry(tunnel_plan(gateway), Trust(gateway.ca_bundle), local)
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join(30)
+        if other is not None:
+            other.close()
+    return bytes(received), ended[0] if ended else None
+
+
+def test_a_program_that_still_speaks_when_the_host_closes_gets_all_that_came_and_its_end(
+    gateway: StubGateway,
+) -> None:
+    said = os.urandom(3 * MIB)
+    gateway.answer = lambda: Says(said, 1000, "")
+    data, ended = carried(gateway, speaks=True)
+    assert (data == said, ended) == (True, None)
+
+
+def test_a_program_whose_tunnel_is_cut_gets_all_that_came_and_sees_that_it_is_not_all(
+    gateway: StubGateway,
+) -> None:
+    said = os.urandom(3 * MIB)
+    gateway.answer = lambda: Says(said, 1001, "Gateway is shutting down")
+    data, ended = carried(gateway, speaks=False)
+    assert (data == said, ended) == (True, ConnectionResetError)
