@@ -1,11 +1,19 @@
 """A tunnel that is stalled holds at most 1 MiB, whoever stalls it, and the rest of the gateway goes on."""
 
 import asyncio
+import gc
+import sys
 from collections.abc import Awaitable, Callable
+from types import FunctionType, ModuleType
 
 import pytest
-from tests.gateway.harness import gateway_process, resident_bytes, target
+from tests.gateway.harness import Says, echo, gateway_process, resident_bytes, running_gateway, target
 from tests.transport.harness import BINARY, PING, WebSocket, frame, run
+
+from hatchway.gateway.admission.decision import Admitted
+from hatchway.gateway.lifecycle import Gateway
+from hatchway.transport.connection.readiness import Readiness
+from hatchway.transport.websocket.server import WebSocketServer
 
 TUNNELS = 20
 MIB = 1 << 20
@@ -73,3 +81,39 @@ def test_a_stalled_tunnel_holds_at_most_one_mebibyte(
                 assert held < MIB
 
     run(test)
+
+
+def test_an_idle_tunnel_has_few_objects_of_its_own() -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            clients = [await WebSocket.open(gateway.port) for _ in range(2)]
+            for client in clients:
+                await client.send(b"connected")
+                assert await client.frame() == (BINARY, b"connected")
+            (_, one), (_, other) = gateway.registry
+            shared = reached_from(other)
+            own = [thing for number, thing in reached_from(one).items() if number not in shared]
+            taken = sum(map(sys.getsizeof, own))
+            print(taken, "bytes of", *sorted(type(thing).__name__ for thing in own))
+            assert taken < 2_600
+            for client in clients:
+                client.vanish()
+            await gateway.registry.wait_until_empty()
+
+    run(test)
+
+
+CLASSES = type, ModuleType, FunctionType
+COMMON = Gateway, WebSocketServer, Readiness, asyncio.AbstractEventLoop
+
+
+def reached_from(relay: object) -> dict[int, object]:
+    """A tunnel's objects, by their ids, without what all have together and what the decision was made of."""
+    found: dict[int, object] = {}
+    ahead = [relay]
+    while ahead:
+        thing = ahead.pop()
+        if id(thing) not in found and not isinstance(thing, (*CLASSES, *COMMON, Admitted)):
+            found[id(thing)] = thing
+            ahead += gc.get_referents(thing)
+    return found

@@ -116,6 +116,20 @@ def test_what_comes_again_is_admitted_and_recorded_alike_without_asking_the_poli
     assert '"decision":{"checks":[{"outcome":"allowed"' in opened(again).body
 
 
+def test_tunnels_of_one_way_have_what_was_asked_for_once(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = Gateway(account, monkeypatch)
+    first, again = (
+        gateway.decide(source_ip=f"192.0.2.{last}", user_agent=f"aws-cli/2.{last}") for last in (7, 7)
+    )
+    assert isinstance(first, Admitted)
+    assert isinstance(again, Admitted)
+    assert again.request is first.request
+    assert again.call.source.source_ip is first.call.source.source_ip
+    assert again.call.source.user_agent is first.call.source.user_agent
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -334,7 +348,7 @@ def test_what_was_refused_is_decided_each_time(
 def test_no_more_ways_are_remembered_than_there_may_be_and_the_oldest_goes_first() -> None:
     ways = Ways(most=2)
     for number in range(3):
-        ways.remember(asked(number), way(), STATE)
+        ways.remember(way(number), STATE)
     assert len(ways) == 2
     assert ways.find(asked(0), GROUND, STATE) is None
     assert ways.found(asked(0), STATE) is None
@@ -343,9 +357,9 @@ def test_no_more_ways_are_remembered_than_there_may_be_and_the_oldest_goes_first
 
 def test_a_way_on_other_ground_is_forgotten() -> None:
     ways = Ways()
-    ways.remember(asked(0), way(), STATE)
+    ways.remember(way(0), STATE)
     assert ways.find(asked(0), GROUND._replace(instance=instance()), STATE) is None
-    ways.remember(asked(0), way(), STATE)
+    ways.remember(way(0), STATE)
     assert ways.find(asked(0), GROUND._replace(between=(_Anything(),)), STATE) is None
     assert not len(ways)
     assert ways.found(asked(0), STATE) is None
@@ -353,7 +367,7 @@ def test_a_way_on_other_ground_is_forgotten() -> None:
 
 def test_a_way_is_found_without_its_ground_in_the_state_in_which_that_was_looked_at() -> None:
     ways = Ways()
-    ways.remember(asked(0), way(), STATE)
+    ways.remember(way(0), STATE)
     assert ways.found(asked(0), STATE) is not None
     assert ways.found(asked(1), STATE) is None
     another = object()
@@ -365,7 +379,7 @@ def test_a_way_is_found_without_its_ground_in_the_state_in_which_that_was_looked
 
 def test_a_decision_of_many_words_is_not_remembered() -> None:
     ways = Ways()
-    assert not ways.remember(asked(0), way()._replace(decision="x" * (LARGEST + 1)), STATE)
+    assert not ways.remember(way(0)._replace(decision="x" * (LARGEST + 1)), STATE)
     assert not len(ways)
 
 
@@ -380,5 +394,5 @@ class _Anything:
 GROUND = Ground(*(_Anything() for _ in range(4)))  # type: ignore[arg-type]
 
 
-def way() -> Way:
-    return Way(GROUND, {}, (), "{}", (), {})
+def way(number: int) -> Way:
+    return Way(asked(number), GROUND, {}, (), "{}", (), {})

@@ -152,6 +152,8 @@ class Admission:
             ground = Ground(caller, endpoint, instance, arns, between)
             way = self._ways.find(asked, ground, snapshot.state)
         if way is not None:
+            # What all tunnels of a way have in common is there once.
+            _, source_ip, user_agent, request = way.asked
             return self._admit(tunnel_id, way, call(way.identity, request, way.resources, way.forms))
         identity = caller.principal.user_identity()
         target = ((arns.instance(instance.id), INSTANCE_RESOURCE_TYPE),) if instance else ()
@@ -175,8 +177,8 @@ class Admission:
             is_reachable = (
                 instance is not None and self._network_problem(endpoint, instance, request, source_ip) is None
             )
-        way = Way(ground, identity, resources, decision, subjects, {}, is_reachable)
-        if is_decided_alike(caller) and self._ways.remember(asked, way, snapshot.state):
+        way = Way(asked, ground, identity, resources, decision, subjects, {}, is_reachable)
+        if is_decided_alike(caller) and self._ways.remember(way, snapshot.state):
             asking = asking._replace(forms=way.forms)
         return self._admit(tunnel_id, way, asking)
 

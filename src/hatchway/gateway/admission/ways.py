@@ -53,9 +53,11 @@ class Ground(NamedTuple):
 class Way(NamedTuple):
     """What comes of it: `decision`, which allows, as `to_json` writes it, and what events say.
 
+    `asked` is what was asked first: tunnels that are opened later have that too, and not the same once more.
     `is_reachable` is whether the target is registered and security groups let the connection through.
     """
 
+    asked: Asked
     ground: Ground
     identity: JsonObject
     resources: tuple[tuple[str, str], ...]
@@ -112,7 +114,7 @@ class Ways:
         del self._ways[asked]
         self._found.pop(asked, None)
 
-    def remember(self, asked: Asked, way: Way, state: object) -> bool:
+    def remember(self, way: Way, state: object) -> bool:
         """Remember one whose decision depends on its ground alone, which the snapshot has in this state. The
         oldest goes when there are too many.
 
@@ -122,6 +124,6 @@ class Ways:
             return False
         if len(self._ways) >= self._most:
             self._forget(next(iter(self._ways)))
-        self._ways[asked] = way
-        self._note(asked, way, state)
+        self._ways[way.asked] = way
+        self._note(way.asked, way, state)
         return True

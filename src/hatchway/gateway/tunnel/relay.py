@@ -75,7 +75,6 @@ class Relay:
         closure: why the tunnel ended; None while it has not.
         seconds: how long it lasted until then.
         ended: done when nothing more will be passed on; what was may still be on its way.
-        gone: done when both connections are gone.
     """
 
     __slots__ = (
@@ -86,6 +85,7 @@ class Relay:
         "_connecting",
         "_cut_timer",
         "_expected",
+        "_gone",
         "_half_close",
         "_held",
         "_listens_to_client",
@@ -98,7 +98,6 @@ class Relay:
         "_target",
         "closure",
         "ended",
-        "gone",
         "seconds",
     )
 
@@ -120,7 +119,7 @@ class Relay:
         self._expected = _BINARY
         self._connecting: Attempt | None = None
         self._target: Target | None = None
-        self._held: list[bytes] = []
+        self._held = b""
         # Payloads of the frames of one read.
         self._payloads: list[memoryview] = []
         self._cut_timer: asyncio.TimerHandle | None = None
@@ -130,7 +129,7 @@ class Relay:
         self._bytes_out = 0
         self.closure: Closure | None = None
         self.ended: asyncio.Future[None] = loop.create_future()
-        self.gone: asyncio.Future[None] = loop.create_future()
+        self._gone: asyncio.Future[None] | None = None
 
     @property
     def bytes_in(self) -> int:
@@ -141,6 +140,13 @@ class Relay:
     def bytes_out(self) -> int:
         pair = self._client.pair
         return self._bytes_out if pair is None else self._bytes_out + pair.bytes_out
+
+    @property
+    def gone(self) -> asyncio.Future[None]:
+        """Done when both connections are gone. It is made when it is first asked for: mostly at the end."""
+        if self._gone is None:
+            self._gone = self._loop.create_future()
+        return self._gone
 
     def _on(self, event: Event, closure: Closure = CLIENT_GONE) -> None:
         """Do what is to be done about an event. `closure` is why the tunnel ends, if it ends by this."""
@@ -200,7 +206,7 @@ class Relay:
         if self._target is not None:
             self._target.send(*payloads)
         elif self._states.target is not TargetState.GONE:
-            self._held.append(b"".join(payloads))
+            self._held += b"".join(payloads)
         payloads.clear()
 
     @property
@@ -361,10 +367,13 @@ class Relay:
         if self._client.is_full:
             target.hold(Hold.BACKLOG)
 
-    def _deliver_held(self, _closure: Closure) -> None:
-        for payload in self._held:
-            self._attached.send(payload)
-        self._held.clear()
+    def _deliver_held(self, closure: Closure) -> None:
+        if self._held:
+            self._attached.send(self._held)
+        self._discard_held(closure)
+
+    def _discard_held(self, _closure: Closure) -> None:
+        self._held = b""
 
     def _abort_target(self, _closure: Closure) -> None:
         if self._target is not None:
@@ -415,7 +424,7 @@ _DO: Final[dict[Action, Callable[[Relay, Closure], object]]] = {
     Action.ABORT_CONNECTING: Relay._abort_connecting,
     Action.READ_TARGET: Relay._read_target,
     Action.DELIVER_HELD: Relay._deliver_held,
-    Action.DISCARD_HELD: lambda relay, _: relay._held.clear(),
+    Action.DISCARD_HELD: Relay._discard_held,
     Action.SEND_FIN: lambda relay, _: relay._attached.finish(),
     Action.END_TARGET_INPUT: lambda relay, _: relay._attached.end_input(),
     Action.AWAIT_TARGET_FIN: lambda relay, _: relay._attached.finish(),

@@ -262,7 +262,8 @@ class WebSocketConnection(TlsConnection):
         self._note = note
         self.write(answer)
         websocket = self._websocket = WebSocketInput(self._parsers, end)
-        rest, self._received = bytes(self._received), bytearray()
+        rest = bytes(self._received)
+        del self._received
         websocket.give(rest)
         if rest:
             self.go_on()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
-from functools import partial
 from ssl import SSLContext
 from typing import TYPE_CHECKING, TypeVarTuple
 
@@ -115,15 +114,30 @@ class WebSocketServer:
             self._loop.call_exception_handler(problem)
         elif (rest := task.result()) is not None:
             self._without_task += 1
-            going_on = partial(self._go_on, client, rest.do, rest.given)
-            rest.after.add_done_callback(going_on, context=rest.variables)
+            rest.after.add_done_callback(_Left(self, client, rest.do, rest.given), context=rest.variables)
 
-    def _go_on(
+    def go_on(self, client: WebSocketConnection, left: Coroutine[None, None, None]) -> None:
+        """Run what was left to do for a client."""
+        self._without_task -= 1
+        self._run(left, client)
+
+
+class _Left:
+    """What calls `do` once a future is done. Each idle client has one; a partial of a method is larger."""
+
+    __slots__ = ("client", "do", "given", "server")
+
+    def __init__(
         self,
+        server: WebSocketServer,
         client: WebSocketConnection,
         do: Callable[..., Coroutine[None, None, None]],
         given: tuple[object, ...],
-        _after: asyncio.Future[None],
     ) -> None:
-        self._without_task -= 1
-        self._run(do(*given), client)
+        self.server = server
+        self.client = client
+        self.do = do
+        self.given = given
+
+    def __call__(self, _after: asyncio.Future[None]) -> None:
+        self.server.go_on(self.client, self.do(*self.given))
