@@ -119,7 +119,7 @@ def _bound_logger(level: int) -> "type[FilteringBoundLogger]":
                 return logger.write(_json_line(_stamp(logger, "info", complete)))
             second, microsecond = _moment()
             form = _informing_form(tuple(values), event, logger.name)
-            return logger.write(form % (*_written_values(values), second, microsecond))
+            return logger.write(_filled(form, [*_written_values(values), second, f"{microsecond:06}"]))
 
     return Direct
 
@@ -199,7 +199,7 @@ def _in_json(logger: "WrappedLogger", method: str, event: "EventDict") -> str:
 
 def _json_line(event: "EventDict") -> str:
     """What the encoder makes of the whole event. Most of what is in one needs none."""
-    return _form(tuple(event)) % tuple(_written_values(event))
+    return _filled(_form(tuple(event)), _written_values(event))
 
 
 def _written_values(event: "EventDict") -> list[str]:
@@ -207,22 +207,34 @@ def _written_values(event: "EventDict") -> list[str]:
     return [written(type(value), encode)(value) for value in event.values()]
 
 
-@lru_cache(maxsize=256)
-def _form(names: tuple[str, ...]) -> str:
-    """A line of events with these members, of which values are yet to be put in."""
-    return f"{{{', '.join(map(_member, names))}}}"
+def _filled(form: list[str], values: list[str]) -> str:
+    """A line whose form has an empty place for each of these values, between what is in every such line."""
+    parts = form.copy()
+    parts[1::2] = values
+    return "".join(parts)
 
 
 @lru_cache(maxsize=256)
-def _informing_form(names: tuple[str, ...], event: str, logger: str) -> str:
-    """The same of one that informs, with these members besides what all have."""
-    told = "".join([f"{_member(name)}, " for name in names])
-    stamp = _ENCODER.encode({"event": event, "level": "info", "logger": logger}).replace("%", "%%")
-    return f'{{{told}{stamp[1:-1]}, "time": "%s.%06dZ"}}'
+def _form(names: tuple[str, ...]) -> list[str]:
+    """That of events with these members."""
+    return _parts([*_labels(names), "}"])
 
 
-def _member(name: str) -> str:
-    return f"{encode_basestring_ascii(name)}: ".replace("%", "%%") + "%s"
+@lru_cache(maxsize=256)
+def _informing_form(names: tuple[str, ...], event: str, logger: str) -> list[str]:
+    """That of one that informs, with these members besides what all have: with places for them, and for its
+    moment's second and microseconds."""
+    stamp = _ENCODER.encode({"event": event, "level": "info", "logger": logger})[1:-1]
+    return _parts([*_labels(names), f'{", " if names else "{"}{stamp}, "time": "', ".", 'Z"}'])
+
+
+def _labels(names: tuple[str, ...]) -> list[str]:
+    return [f"{', ' if place else '{'}{encode_basestring_ascii(name)}: " for place, name in enumerate(names)]
+
+
+def _parts(fixed: list[str]) -> list[str]:
+    """These, with an empty place after each but the last."""
+    return [part for each in fixed for part in (each, "")][:-1]
 
 
 class _Lines:

@@ -26,7 +26,7 @@ from hatchway.domain.arns import Arns
 from hatchway.domain.identity import KeyStatus, OwnerKind, SealedSigningKey
 from hatchway.domain.session import Session, SessionKind
 from hatchway.iam import Effect, MalformedPolicy, PolicySet, parse_policy
-from hatchway.sigv4.keys import Scope, derive_signing_key
+from hatchway.sigv4.keys import Scope, derive_signing_key, scope_text
 from hatchway.sigv4.verification import CLOCK_SKEW
 from hatchway.store import Position, Store, Transaction
 from hatchway.store.tables import access_keys, roles, sealed_signing_keys, sessions, users
@@ -110,7 +110,7 @@ def seal_signing_key(gateway: Vault, access_key_id: str, scope: Scope, key: byte
         date=scope.date,
         region=scope.region,
         service=scope.service,
-        sealed=gateway.seal(key, _seal_context(access_key_id, scope)),
+        sealed=gateway.seal(key, _seal_context(access_key_id, *scope)),
         sealed_under=gateway.key_id,
     )
 
@@ -131,9 +131,9 @@ class SigningKeyOpener:
             # Another gateway key has taken the former's place.
             self._seal_nobody()
         sealed = self._nobody if row is None else row
-        scope = Scope(sealed.date, sealed.region, sealed.service)
+        context = _seal_context(sealed.access_key_id, sealed.date, sealed.region, sealed.service)
         try:
-            key = self._gateway.unseal(sealed.sealed, _seal_context(sealed.access_key_id, scope))
+            key = self._gateway.unseal(sealed.sealed, context)
         except Unsealable:
             return None
         return None if row is None else key
@@ -391,5 +391,5 @@ def _portions(rows: list[Row]) -> Iterator[list[Row]]:
         yield rows[first : first + _ROWS_AT_ONCE]
 
 
-def _seal_context(access_key_id: str, scope: Scope) -> str:
-    return f"signing key of {access_key_id} for {scope}"
+def _seal_context(access_key_id: str, date: str, region: str, service: str) -> str:
+    return f"signing key of {access_key_id} for {scope_text(date, region, service)}"

@@ -45,15 +45,16 @@ class RecordForm:
         if len(body) > LARGEST_OF_CHANGES:
             return to_record(json.loads(body), time)
         return AuditRecord(
-            event_id=event_id,
-            event_time=time,
-            event_source=row.event_source,
-            event_name=row.event_name,
-            request_id=request_id,
-            user_name=row.user_name,
-            access_key_id=row.access_key_id,
-            body=safe_line(body),
-            terms=row.terms,
+            event_id,
+            time,
+            row.event_source,
+            row.event_name,
+            request_id,
+            row.user_name,
+            row.access_key_id,
+            safe_line(body),
+            row.exported,
+            row.terms,
         )
 
 

@@ -96,8 +96,8 @@ class ClientToken:
     created_at: datetime
 
 
-# Not frozen: that doubles what one costs, and there are two for each tunnel.
-@dataclass(slots=True, kw_only=True)
+# Not frozen, nor made by names alone: each doubles what one costs, and there are two for each tunnel.
+@dataclass(slots=True)
 class AuditRecord:
     """One event of the audit trail; `body` is the event as JSON text, the other fields are for look-ups.
 

@@ -17,7 +17,12 @@ class Scope(NamedTuple):
     service: str
 
     def __str__(self) -> str:
-        return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
+        return scope_text(*self)
+
+
+def scope_text(date: str, region: str, service: str) -> str:
+    """A scope as signatures write it."""
+    return f"{date}/{region}/{service}/{TERMINATOR}"
 
 
 def derive_signing_key(secret_access_key: str, date: str, region: str, service: str) -> bytes:

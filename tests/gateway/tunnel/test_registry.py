@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.gateway.harness import Says
 
+from hatchway.domain.endpoint import ProxyProtocol
 from hatchway.gateway.admission.decision import Admitted
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.transport.websocket.handshake import Head
@@ -37,3 +38,13 @@ def test_a_tunnel_that_has_ended_counts_against_no_quota_and_is_there_until_it_i
     # One that was never recorded is not noted as ended.
     registry.remove(tunnels[1])
     assert counted() == (0, 0, 0)
+
+
+def test_what_is_kept_of_a_tunnel_is_all_but_how_it_was_decided() -> None:
+    opened = admitted("tun-1")._replace(
+        decision="{}", principal_quota=7, subjects=(("users", "a"),), proxy_protocol=ProxyProtocol.V2
+    )
+    relay: Any = None
+    subjects = (("users", "a"),)
+    assert Registry().add(opened, relay) == opened._replace(decision="", subjects=subjects)
+    assert opened.kept(()) == opened._replace(decision="", subjects=())

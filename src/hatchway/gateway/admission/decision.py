@@ -99,6 +99,11 @@ class Admitted(NamedTuple):
     def source_ip(self) -> str:
         return self.call.source.source_ip
 
+    def kept(self, subjects: tuple[Subject, ...]) -> Admitted:
+        """The same with these subjects, and without the decision, as it is kept while the tunnel lasts."""
+        # `_replace` takes three times as long.
+        return Admitted(*self[:8], "", self.principal_quota, subjects, *self[11:])
+
     @property
     def additional(self) -> dict[str, Any]:
         """What its opening's event has besides the tunnel's id."""

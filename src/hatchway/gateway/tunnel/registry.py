@@ -83,7 +83,7 @@ class Registry:
         tunnel_id = admitted.tunnel_id
         # What the decision was made of, nobody needs as long as the tunnel lasts; the subjects are shared.
         subjects = self._subjects[tunnel_id] = self._index.add(tunnel_id, admitted.subjects)
-        kept = admitted._replace(decision="", subjects=subjects)
+        kept = admitted.kept(subjects)
         self._tunnels[tunnel_id] = (kept, relay)
         self._on_endpoint[admitted.request.endpoint_id] += 1
         self._of_principal[admitted.principal.maker_id] += 1
