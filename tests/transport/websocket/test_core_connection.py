@@ -599,6 +599,7 @@ def test_a_connection_of_which_the_core_says_that_it_has_failed_is_dropped(conte
 def test_the_core_does_not_begin_amid_what_tls_has_already(context: Context) -> None:
     async def test() -> None:
         async with scripted(context) as (connection, _, _):
+            connection._in_core = False
             connection._incoming.write(b"\x17\x03\x03")
             assert not connection._enter_core()
 

@@ -83,10 +83,13 @@ class Readiness:
             self.poller = loop.poller
             self._poll_now: Callable[[], list[tuple[int, int]]] = partial(loop.poller.poll, 0)
             self._epoll = loop.poller
+            self._poll_untrusted: Callable[[], list[tuple[int, int]]] = loop.poller.greet
+            loop.poller.greet_by(self._untrusted.fileno())
             loop.tell_others_to(self._tell)
         else:
             epoll = self._epoll = select.epoll()
             self._poll_now = partial(epoll.poll, 0, _MAX_EVENTS)
+            self._poll_untrusted = partial(self._untrusted.poll, 0, 1)
             loop.add_reader(self._epoll.fileno(), self._poll)
         self._epoll.register(self._untrusted.fileno(), READABLE)
 
@@ -162,7 +165,7 @@ class Readiness:
                     self._failed(waiting, problem)
             if self._untrusted_wait and not ready:
                 self._untrusted_wait = False
-                for descriptor, events in self._untrusted.poll(0, 1):
+                for descriptor, events in self._poll_untrusted():
                     # An epoll does not forget what is closed here and open still in a process that is forked.
                     watcher = self._watchers.get(descriptor)
                     if watcher is not None:

@@ -1,9 +1,11 @@
 """The path of a tunnel's bytes, compiled: client's socket, TLS, frames with data, target's socket, and back.
 
+Before it, TLS's handshake: Python is called when a client's request has come, or will not come.
+
 `_core.c` is built where there is a compiler (docs/gateway.md). Where it is not, Python does the same: slower,
-within the same bounds. All that decides anything is Python's in either case: handshakes, requests, control
-frames, faults, ends, states, allowances. The core takes a request's head apart, where it is as clients write
-it, and makes the digest that a signature is compared with.
+within the same bounds. All that decides anything is Python's in either case: requests, control frames,
+faults, ends, states, allowances. The core takes a request's head apart, where it is as clients write it, and
+makes the digest that a signature is compared with.
 
     tls = CoreTls(certificate, key)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -29,6 +31,7 @@ connections share; and what the core does not understand it hands over untouched
 | `tls.c` | TLS, of a server and of a client |
 | `frames.c` | WebSocket frames with data |
 | `relay.c` | a tunnel's bytes, read and passed on: `pump` from the client, `push` to it |
+| `opening.c` | a client until its request has come: `greet` |
 | `session.c` | one TLS session, as Python has it |
 | `poller.c` | which sockets have something, and what of that needs no Python |
 | `handle.c` | a call that the event loop is to make |

@@ -1,8 +1,9 @@
-/* The path of a tunnel's bytes, compiled: client's socket, TLS, WebSocket frames with data, target's socket, and back.
+/* The path of a tunnel's bytes, compiled: client's socket, TLS, WebSocket frames with data, target's socket, and back; and
+ * before it TLS's handshake, until the request's head has come.
  *
- * Everything else is Python's (transport/websocket/core_connection.py): handshakes, control frames, faults, ends,
- * unsent bytes, turns and allowances. What is here takes a socket's bytes once, of bounded size, and tells Python what
- * it has not used. docs/gateway.md says how it is built and checked.
+ * Everything else is Python's (transport/websocket/core_connection.py): requests, control frames, faults, ends, unsent
+ * bytes, turns and allowances. What is here takes a socket's bytes once, of bounded size, and tells Python what it has
+ * not used. docs/gateway.md says how it is built and checked.
  *
  * All bytes are a stranger's. What bounds them:
  *   - one call reads once, at most MOST bytes, into IN; decrypts these to where they were, which takes less room; and
@@ -13,12 +14,14 @@
  *     BINARY frame of at most MAX_FRAME bytes goes to Python from its first byte on.
  *   - of a client of gateways (client/core_relay.py) all is the same, with the gateway in the client's place and the
  *     local connection in the target's, but that frames are masked the other way; it bounds no cost.
- *   - a request's head (at most 16 KiB, which Python has gathered) is read in one pass, each byte twice at most; what is
- *     not as clients write it is left to Python, to read or to refuse. Its signature is computed of at most
- *     MOST_PARAMETERS parameters, each of which is compared with each other at most.
- *   - the buffers IN and OUT serve all connections, so they stay in the processor's caches. No call leaves anything in
- *     them that a later one reads: each begins with lengths of its own, and what is left over is copied before it
- *     returns. The GIL is held.
+ *   - a client whose request is yet to come is read 20 KiB at once, at most 64 times, and has its turn after all others; of
+ *     its request at most 16 KiB and the rest of a record are kept.
+ *   - a request's head (at most 16 KiB) is read in one pass, each byte twice at most; what is not as clients write it is
+ *     left to Python, to read or to refuse. Its signature is computed of at most MOST_PARAMETERS parameters, each of
+ *     which is compared with each other at most.
+ *   - the buffers IN, OUT and REQUEST serve all connections, so they stay in the processor's caches. No call leaves
+ *     anything in them that a later one reads: each begins with lengths of its own, and what is left over is copied
+ *     before it returns. The GIL is held.
  */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -63,6 +66,10 @@
 #define FREE 16                    /* microseconds of a call that are not counted: see allowance.py, as the next two */
 #define SMALL_RECORD 2
 #define EMPTY_RECORD 40
+#define MAX_HEAD (16 * 1024)       /* bytes of a request's line and headers: see handshake.py */
+#define GREETED (20 * 1024)        /* bytes read at once from a client whose request is yet to come */
+#define MOST_GREETED 64            /* reads in which its request has to come, and records without data: see tls.py */
+#define MOST_EMPTY 32
 
 /* What a call tells besides a number of bytes, which stands above these 16 bits. */
 enum {
@@ -77,6 +84,7 @@ enum {
     TLS_FAILED = 256,
     OUTGOING = 512,    /* `outgoing` has something for the client */
     FAILED = 1024,     /* the socket could not be read, or there was no memory: it is to be dropped */
+    TOO_MUCH = 2048,   /* the client has taken more than it may before its request: it is to be reset */
 };
 
 typedef struct {
@@ -111,6 +119,10 @@ typedef struct {
     long records;
     int budget;
     long small;
+    /* Before the request: whether the handshake is over; reads, and records that had no data. */
+    int is_open;
+    int greeted;
+    long empty;
     /* Of the frames: bytes to come of the payload of the one that has begun, its mask, turned to what comes next; the
        beginning of a header. */
     size_t payload_left;
@@ -181,6 +193,7 @@ static void dealloc(PyObject *self)
 #include "tls.c"
 #include "frames.c"
 #include "relay.c"
+#include "opening.c"
 #include "session.c"
 #include "poller.c"
 #include "handle.c"
@@ -215,6 +228,10 @@ static const struct {
     {"TLS_FAILED", TLS_FAILED},
     {"OUTGOING", OUTGOING},
     {"FAILED", FAILED},
+    {"TOO_MUCH", TOO_MUCH},
+    {"MAX_HEAD", MAX_HEAD},
+    {"MOST_GREETED", MOST_GREETED},
+    {"MOST_EMPTY", MOST_EMPTY},
     {"READ_SIZE", READ_SIZE},
     {"PUSH_SIZE", PUSH_SIZE},
     {"MAX_FRAME", MAX_FRAME},

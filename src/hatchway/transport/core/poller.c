@@ -5,11 +5,13 @@ typedef struct Pair Pair;
 typedef struct {
     PyObject_HEAD
     int descriptor;
+    int untrusted; /* the epoll of clients whose request is yet to come; -1 where nobody has told it */
     Pair **pairs; /* by the descriptors of their sockets */
     size_t size;
 } Poller;
 
-/* The two sockets of a tunnel. Whatever Python does that `pump` or `push` has to know of disarms it. */
+/* The two sockets of a tunnel; or a client's alone, whose request is yet to come: then `target` is -1. Whatever Python does
+   that `pump`, `push` or `greet` has to know of disarms it. */
 struct Pair {
     PyObject_HEAD
     Poller *poller;
@@ -47,6 +49,7 @@ static PyObject *poller_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObj
     Poller *self = (Poller *)PyType_GenericAlloc(type, 0);
     if (self == NULL)
         return NULL;
+    self->untrusted = -1;
     self->descriptor = epoll_create1(EPOLL_CLOEXEC);
     if (self->descriptor < 0) {
         Py_DECREF(self);
@@ -131,25 +134,62 @@ static int serve(Pair *pair, int is_client)
     }
 }
 
-/* Carry what can be, and put the others of so many events into a list. Returns -1 with an exception. */
+/* Put an event into a list. Returns -1 with an exception. */
+static int tell(PyObject *told, const struct epoll_event *event)
+{
+    PyObject *one = Py_BuildValue("iI", event->data.fd, event->events);
+    int failed = one == NULL || PyList_Append(told, one) < 0;
+    Py_XDECREF(one);
+    return failed ? -1 : 0;
+}
+
+/* Have one client whose request is yet to come have its turn, and put into a list what of it is Python's. It costs as much
+   as hundreds of frames. Returns -1 with an exception. */
+static int serve_untrusted(Poller *self, PyObject *told)
+{
+    struct epoll_event event;
+    if (epoll_wait(self->untrusted, &event, 1, 0) <= 0)
+        return 0;
+    int descriptor = event.data.fd;
+    Pair *pair = (size_t)descriptor < self->size ? self->pairs[descriptor] : NULL;
+    if (pair != NULL && pair->target < 0 && pair->reads_client && event.events == EPOLLIN) {
+        int flags = greet(pair->session, descriptor, descriptor, Py_None);
+        if (flags < 0) {
+            PyErr_Clear();
+            flags = FAILED;
+        }
+        /* Of what is left epoll tells again. */
+        flags &= ~(FULL | NOTHING);
+        if (flags == 0)
+            return 0;
+        pair->reads_client = 0;
+        pair->client_flags = flags;
+    }
+    return tell(told, &event);
+}
+
+/* Carry what can be, and put the others of so many events into a list. Returns whether there are clients whose request is
+   yet to come, which nobody has served; -1 with an exception. */
 static int sort(Poller *self, const struct epoll_event *events, int count, PyObject *told)
 {
+    int is_untrusted = 0;
     int64_t until = count > 1 ? now() + ROUND : 0;
     for (int at = 0; at < count; at++) {
         int descriptor = events[at].data.fd;
         Pair *pair = (size_t)descriptor < self->size ? self->pairs[descriptor] : NULL;
-        if (pair != NULL && events[at].events == EPOLLIN && (until == 0 || now() < until)) {
+        if (descriptor == self->untrusted) {
+            is_untrusted = 1;
+            continue;
+        }
+        if (pair != NULL && pair->target >= 0 && events[at].events == EPOLLIN && (until == 0 || now() < until)) {
             int is_client = descriptor == pair->client;
             if ((is_client ? pair->reads_client : pair->reads_target) && serve(pair, is_client))
                 continue;
         }
-        PyObject *one = Py_BuildValue("iI", descriptor, events[at].events);
-        int failed = one == NULL || PyList_Append(told, one) < 0;
-        Py_XDECREF(one);
-        if (failed)
+        if (tell(told, &events[at]) < 0)
             return -1;
     }
-    return 0;
+    return is_untrusted;
 }
 
 /* poll(milliseconds): wait until there is something for Python, or for so long, or for ever if negative. Returns what
@@ -177,7 +217,13 @@ static PyObject *poller_poll(PyObject *object, PyObject *timeout)
             Py_CLEAR(told);
             break;
         }
-        if (sort(self, events, count, told) < 0) {
+        int is_untrusted = sort(self, events, count, told);
+        if (is_untrusted > 0) {
+            /* They come last: where Python has something to do, when it has done that. */
+            struct epoll_event event = {.events = EPOLLIN, .data.fd = self->untrusted};
+            is_untrusted = left == 0 || PyList_Size(told) > 0 ? tell(told, &event) : serve_untrusted(self, told);
+        }
+        if (is_untrusted < 0) {
             Py_CLEAR(told);
             break;
         }
@@ -194,14 +240,34 @@ static PyObject *poller_poll(PyObject *object, PyObject *timeout)
     return told;
 }
 
-/* pair(session, client, target): the two sockets of a tunnel, which are both watched here. */
+/* greet_by(descriptor): those whose request is yet to come are watched by this epoll, which is watched here. */
+static PyObject *poller_greet_by(PyObject *self, PyObject *descriptor)
+{
+    long given = PyLong_AsLong(descriptor);
+    if (given == -1 && PyErr_Occurred())
+        return NULL;
+    ((Poller *)self)->untrusted = (int)given;
+    Py_RETURN_NONE;
+}
+
+/* greet(): one of them has its turn. Returns as `poll` does. */
+static PyObject *poller_greet(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *told = PyList_New(0);
+    if (told != NULL && serve_untrusted((Poller *)self, told) < 0)
+        Py_CLEAR(told);
+    return told;
+}
+
+/* pair(session, client, target): the two sockets of a tunnel, which are both watched here; or, without a target, that of a
+   client whose request is yet to come. */
 static PyObject *poller_pair(PyObject *object, PyObject *args)
 {
     PyObject *session;
-    int client, target;
-    if (!PyArg_ParseTuple(args, "O!ii", session_type, &session, &client, &target))
+    int client, target = -1;
+    if (!PyArg_ParseTuple(args, "O!i|i", session_type, &session, &client, &target))
         return NULL;
-    if (client < 0 || target < 0) {
+    if (client < 0 || (target < 0 && PyTuple_Size(args) > 2)) {
         PyErr_SetString(PyExc_ValueError, "a socket is closed");
         return NULL;
     }
@@ -212,7 +278,7 @@ static PyObject *poller_pair(PyObject *object, PyObject *args)
     pair->target = target;
     pair->session = (Session *)Py_NewRef(session);
     pair->poller = (Poller *)Py_NewRef(object);
-    if (poller_know(pair->poller, client, pair) < 0 || poller_know(pair->poller, target, pair) < 0) {
+    if (poller_know(pair->poller, client, pair) < 0 || (target >= 0 && poller_know(pair->poller, target, pair) < 0)) {
         Py_DECREF(pair);
         return PyErr_NoMemory();
     }
@@ -226,6 +292,8 @@ static PyMethodDef poller_methods[] = {
     {"unregister", poller_unregister, METH_VARARGS, NULL},
     {"poll", poller_poll, METH_O, NULL},
     {"pair", poller_pair, METH_VARARGS, NULL},
+    {"greet_by", poller_greet_by, METH_O, NULL},
+    {"greet", poller_greet, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot poller_slots[] = {
@@ -251,7 +319,7 @@ static PyObject *pair_read_client(PyObject *self, PyObject *Py_UNUSED(ignored))
 /* And the target's, for the client. */
 static PyObject *pair_read_target(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    ((Pair *)self)->reads_target = ((Pair *)self)->client >= 0;
+    ((Pair *)self)->reads_target = ((Pair *)self)->target >= 0;
     Py_RETURN_NONE;
 }
 
@@ -282,7 +350,8 @@ static void part(Pair *self)
     self->reads_client = self->reads_target = 0;
     if (self->client >= 0) {
         poller_forget(self->poller, self->client, self);
-        poller_forget(self->poller, self->target, self);
+        if (self->target >= 0)
+            poller_forget(self->poller, self->target, self);
         self->client = self->target = -1;
     }
 }

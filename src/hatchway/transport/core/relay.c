@@ -14,14 +14,12 @@ static int has_record(const Session *self)
     return self->record_left ? self->from_size > 0 : self->from_size >= HEADER;
 }
 
-/* Read from the client once, or take what was read, and send what it carries to the target. The target may be -1:
-   payload goes to `rest` then; or -2: all frames go to Python. Returns how many bytes of payload there were, above 16
-   bits of flags; -1 with an exception. */
-static long long pump(Session *self, int client, int target, size_t most, PyObject *encrypted)
+/* Read from the client once, or take what was read, for OpenSSL to be given. Where there is nothing, the flags say so.
+   Returns 0, or -1 with an exception. */
+static int take_in(Session *self, int client, size_t most, PyObject *encrypted, int *flags)
 {
     unsigned char *const in = IN + RECORD;
     size_t size = self->stub_size;
-    int flags = 0;
     if (self->incoming->start != self->incoming->end || SSL_pending(self->ssl)) {
         PyErr_SetString(PyExc_ValueError, "there is something that has not been read");
         return -1;
@@ -31,16 +29,20 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
     if (encrypted == Py_None) {
         ssize_t read = recv(client, in + size, most, MSG_DONTWAIT);
         if (read < 0) {
-            if (errno == EAGAIN || errno == EINTR)
-                return NOTHING;
+            if (errno == EAGAIN || errno == EINTR) {
+                *flags |= NOTHING;
+                return 0;
+            }
             PyErr_SetFromErrno(PyExc_OSError);
             return -1;
         }
-        if (read == 0)
-            return END;
+        if (read == 0) {
+            *flags |= END;
+            return 0;
+        }
         size += (size_t)read;
         if ((size_t)read == most)
-            flags |= FULL;
+            *flags |= FULL;
     } else {
         Py_buffer view;
         if (PyObject_GetBuffer(encrypted, &view, PyBUF_SIMPLE) < 0)
@@ -58,6 +60,58 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
     self->small = 0;
     self->from = in;
     self->from_size = size;
+    return 0;
+}
+
+/* OpenSSL is given no more in this call: keep what it has not been given, and count the records for which it has given
+   nothing, of which it has given `reads` something. Returns 0, or -1 with an exception. */
+static int set_aside(Session *self, long reads, int *flags)
+{
+    const unsigned char *left = self->from;
+    size_t left_size = self->from_size;
+    self->from = NULL;
+    self->from_size = 0;
+    if (self->record_left == 0 && left_size < HEADER && self->encrypted == NULL) {
+        memcpy(self->stub, left, left_size);
+        self->stub_size = left_size;
+    } else if (left_size && !(*flags & (TLS_ENDED | TLS_FAILED))) {
+        PyObject *after = self->encrypted;
+        self->encrypted = NULL;
+        if (keep(&self->encrypted, left, left_size))
+            return -1;
+        if (after != NULL) {
+            PyObject *both = PySequence_Concat(self->encrypted, after);
+            Py_DECREF(after);
+            Py_DECREF(self->encrypted);
+            self->encrypted = both;
+            if (both == NULL)
+                return -1;
+        }
+    }
+    if (self->encrypted != NULL)
+        *flags |= ENCRYPTED;
+    self->cost += self->small * SMALL_RECORD;
+    /* Records that had no data; the last one may be incomplete. */
+    long begun = self->record_left > 0, empty = self->records - reads - begun;
+    self->records = begun;
+    if (empty > 0) {
+        self->cost += empty * EMPTY_RECORD;
+        self->waste += empty;
+    }
+    return 0;
+}
+
+/* Read from the client once, or take what was read, and send what it carries to the target. The target may be -1:
+   payload goes to `rest` then; or -2: all frames go to Python. Returns how many bytes of payload there were, above 16
+   bits of flags; -1 with an exception. */
+static long long pump(Session *self, int client, int target, size_t most, PyObject *encrypted)
+{
+    unsigned char *const in = IN + RECORD;
+    int flags = 0;
+    if (take_in(self, client, most, encrypted, &flags) < 0)
+        return -1;
+    if (flags & (NOTHING | END))
+        return flags;
     int64_t until = now() + TURN;
     Found found;
     found.bytes = self->record_left ? IN : in;
@@ -88,37 +142,8 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
     } while (!(flags & (TLS_ENDED | TLS_FAILED)) && has_record(self) && now() < until);
     SSL_set_mode(self->ssl, SSL_MODE_RELEASE_BUFFERS);
     clear_errors();
-    const unsigned char *left = self->from;
-    size_t left_size = self->from_size;
-    self->from = NULL;
-    self->from_size = 0;
-    if (self->record_left == 0 && left_size < HEADER && self->encrypted == NULL) {
-        memcpy(self->stub, left, left_size);
-        self->stub_size = left_size;
-    } else if (left_size && !(flags & (TLS_ENDED | TLS_FAILED))) {
-        PyObject *after = self->encrypted;
-        self->encrypted = NULL;
-        if (keep(&self->encrypted, left, left_size))
-            return -1;
-        if (after != NULL) {
-            PyObject *both = PySequence_Concat(self->encrypted, after);
-            Py_DECREF(after);
-            Py_DECREF(self->encrypted);
-            self->encrypted = both;
-            if (both == NULL)
-                return -1;
-        }
-    }
-    if (self->encrypted != NULL)
-        flags |= ENCRYPTED;
-    self->cost += self->small * SMALL_RECORD;
-    /* Records that had no data; the last one may be incomplete. */
-    long begun = self->record_left > 0, empty = self->records - reads - begun;
-    self->records = begun;
-    if (empty > 0) {
-        self->cost += empty * EMPTY_RECORD;
-        self->waste += empty;
-    }
+    if (set_aside(self, reads, &flags) < 0)
+        return -1;
     if (found.is_for_python) {
         if (leave_to_python(self, &found, filled))
             return -1;

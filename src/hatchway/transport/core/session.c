@@ -159,6 +159,20 @@ static PyObject *session_pump(PyObject *object, PyObject *const *args, Py_ssize_
     return result < 0 ? NULL : PyLong_FromLongLong(result);
 }
 
+/* greet(client, direct, encrypted) */
+static PyObject *session_greet(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "greet takes three arguments");
+        return NULL;
+    }
+    long client = PyLong_AsLong(args[0]), direct = PyLong_AsLong(args[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    int flags = greet((Session *)object, (int)client, (int)direct, args[2]);
+    return flags < 0 ? NULL : PyLong_FromLong(flags);
+}
+
 /* push(target, client, most) */
 static PyObject *session_push(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
@@ -184,7 +198,14 @@ static PyObject *session_outgoing(PyObject *self, void *Py_UNUSED(closure))
     return Py_NewRef((PyObject *)((Session *)self)->outgoing);
 }
 
+/* Whether `greet` has seen the handshake's end. */
+static PyObject *session_is_open(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((Session *)self)->is_open);
+}
+
 static PyGetSetDef session_members[] = {
+    {"is_open", session_is_open, NULL, NULL, NULL},
     {"incoming", session_incoming, NULL, NULL, NULL},
     {"outgoing", session_outgoing, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -199,6 +220,7 @@ static PyMethodDef session_methods[] = {
     {"enter", session_enter, METH_VARARGS, NULL},
     {"leave", session_leave, METH_NOARGS, NULL},
     {"pump", (PyCFunction)(void (*)(void))session_pump, METH_FASTCALL, NULL},
+    {"greet", (PyCFunction)(void (*)(void))session_greet, METH_FASTCALL, NULL},
     {"push", (PyCFunction)(void (*)(void))session_push, METH_FASTCALL, NULL},
     {"take_rest", session_take_rest, METH_NOARGS, NULL},
     {"take_plain", session_take_plain, METH_NOARGS, NULL},

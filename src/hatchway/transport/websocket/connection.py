@@ -151,7 +151,7 @@ class WebSocketConnection(TlsConnection):
 
     def on_decrypted(self, size: int) -> None:
         if self._websocket is None:
-            self._take_request(size)
+            self._take_request(_request[:size])
         else:
             self._parsed(self._websocket.take(size))
 
@@ -195,12 +195,12 @@ class WebSocketConnection(TlsConnection):
         if end is not None:
             end.client_lost()
 
-    def _take_request(self, size: int) -> None:
+    def _take_request(self, piece: bytes | memoryview) -> None:
         if self.on_request is None:
             # It is to be refused: after a request that has come whole, nothing is read before the answer.
             return
-        self._received += _request[:size]
-        end = self._received.find(HEAD_END, max(0, len(self._received) - size - len(HEAD_END)))
+        self._received += piece
+        end = self._received.find(HEAD_END, max(0, len(self._received) - len(piece) - len(HEAD_END)))
         if end < 0 and len(self._received) < MAX_HEAD:
             return
         if not 0 <= end < MAX_HEAD:

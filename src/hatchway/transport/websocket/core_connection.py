@@ -1,8 +1,10 @@
-"""A client whose frames with data the compiled core takes: see `hatchway.transport.core`.
+"""A client of the compiled core's, which has the TLS handshake, the head of its request, and its frames with
+data: see `hatchway.transport.core`.
 
-The core has the bytes from the upgrade on, as long as there is nothing but final BINARY frames that carry
-something. Any other frame it gives to the parser, from its first byte on, and it goes on when that has no
-more of them. So each has the bytes from the beginning of a frame to the beginning of another.
+Python is told when the head has come, or will not come. From the upgrade on the core has the bytes as long as
+there is nothing but final BINARY frames that carry something. Any other frame it gives to the parser, from
+its first byte on, and it goes on when that has no more of them. So each has the bytes from the beginning of
+a frame to the beginning of another.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ TLS_ENDED: Final = 128
 TLS_FAILED: Final = 256
 OUTGOING: Final = 512
 FAILED: Final = 1024
+TOO_MUCH: Final = 2048
 MARKS: Final = 0xFFFF
 SIZE: Final = 16
 """Bits below the number of bytes."""
@@ -63,10 +66,17 @@ class CoreConnection(WebSocketConnection):
         self._session = context.session()
         super().__init__(readiness, sock, self._session, parsers)
         self._outlet: Outlet | None = None
-        self._in_core = False
+        self._in_core = True
+        if readiness.poller is not None:
+            self.pair = readiness.poller.pair(self._session, self._descriptor)
 
     def _read_head(self, raw: bytes) -> Head:
         return read_usual_head(raw)
+
+    def begin(self) -> None:
+        super().begin()
+        if self.pair is not None:
+            self.pair.read_client()
 
     def carry_to(self, outlet: Outlet) -> None:
         self._outlet = outlet
@@ -83,7 +93,10 @@ class CoreConnection(WebSocketConnection):
     def turn(self) -> bool:
         """Have the core carry what has come, as long as there is time and nothing else has come."""
         websocket, outlet, pair = self._websocket, self._outlet, self.pair
+        if websocket is None and self.on_request is not None:
+            return self._greet()
         if outlet is None or websocket is None:
+            self._leave_core()
             return super().turn()
         if pair is not None and (flags := pair.take_client()):
             return self._do_rest(flags, outlet)
@@ -123,7 +136,33 @@ class CoreConnection(WebSocketConnection):
             elif monotonic() > until:
                 return True
 
-    def _do_rest(self, flags: int, outlet: Outlet) -> bool:
+    def _greet(self) -> bool:
+        """Have the core go on with the handshake, and gather the request's head. Returns what `turn` does."""
+        pair = self.pair
+        flags = 0 if pair is None else pair.take_client()
+        if self._ended or self._failed:
+            self._leave_core()
+            return super().turn()
+        if not flags:
+            encrypted, self._encrypted = self._encrypted, None
+            try:
+                flags = self._session.greet(self._descriptor, self.direct, encrypted)
+            except OSError:
+                self._drop()
+                return False
+        self._handshaking = not self._session.is_open
+        if flags & TOO_MUCH:
+            self.abort()
+            return False
+        if not flags & ~(FULL | NOTHING) and pair is not None:
+            # Of what is left the core is told again.
+            pair.read_client()
+            return False
+        if flags & PLAIN:
+            self._take_request(self._session.take_plain())
+        return self._do_rest(flags & ~PLAIN, None)
+
+    def _do_rest(self, flags: int, outlet: Outlet | None) -> bool:
         """Do what the core has left to Python. Returns what `turn` does."""
         session = self._session
         if flags & NOTHING:
@@ -134,7 +173,7 @@ class CoreConnection(WebSocketConnection):
         if flags & END:
             self._input_ends()
             return self.has_more
-        if flags & REST:
+        if flags & REST and outlet is not None:
             outlet.left_over(session.take_rest())
         if flags & OUTGOING:
             self.flush()
