@@ -32,6 +32,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _LONG = ("documents", "e2e", "attack", "cli", "gateway", "host", "control", "installation", "deploy")
 """Directories whose modules take long, the longest first."""
 
+_SHORT = ("iam", "pki", "protocol", "sigv4", "fleet", "domain")
+"""Those whose modules are over in a few seconds each, so that all processes end at about the same time."""
+
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
@@ -51,10 +54,10 @@ def _logs_as_they_were() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Has the long modules run first: of two processes neither is left with one when the other is done."""
-    ranks = {name: rank for rank, name in enumerate(_LONG)}
+    """Has long modules run first and short ones last: no process is left with one when others are done."""
+    ranks = {name: rank for rank, name in enumerate((*_LONG, None, *_SHORT))}
     here = Path(__file__).parent
-    items.sort(key=lambda item: ranks.get(item.path.relative_to(here).parts[0], len(ranks)))
+    items.sort(key=lambda item: ranks.get(item.path.relative_to(here).parts[0], ranks[None]))
 
 
 def pytest_collection_finish() -> None:
