@@ -83,7 +83,7 @@ class Command:
 
 
 def hatchway(
-    *arguments: str, variables: Mapping[str, str] = MappingProxyType({}), timeout: float = 60
+    *arguments: str, variables: Mapping[str, str] = MappingProxyType({}), timeout: float = 150
 ) -> subprocess.CompletedProcess[str]:
     """A finished command; the variables are added to its environment."""
     with tempfile.TemporaryDirectory() as directory:

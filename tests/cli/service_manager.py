@@ -74,7 +74,7 @@ class Service:
         """Start it and wait until it is ready, or until it has failed."""
         self.begin()
         assert self.main is not None
-        end = time.monotonic() + 60
+        end = time.monotonic() + 150
         while "READY=1" not in self.told:
             assert time.monotonic() < end, self.log()
             if self.main.poll() is not None:
