@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import ssl
 import stat
@@ -263,6 +264,9 @@ def test_a_random_account_has_12_digits_and_the_secret_is_printed_once(tmp_path:
     assert len(account) == 12
     assert account.isdigit()
     assert done.stdout.count("aws_secret_access_key = ") == 1
+    *_, secret, following = done.stdout.splitlines()
+    assert re.fullmatch(r"  aws_secret_access_key = [A-Za-z0-9+/]{40}", secret)
+    assert following == f"Next: hatchway serve --data-dir {tmp_path / 'data'}"
     with sqlite3.connect(tmp_path / "data" / "hatchway.db") as store:
         assert store.execute("SELECT id, region, gateway_dns_name FROM accounts").fetchall() == [
             (account, "us-east-1", "localhost")

@@ -109,7 +109,8 @@ def init(
         f"CA certificate: {directory.ca_certificate}",
         "Root access key, shown this once:",
         f"  aws_access_key_id = {root_key.key.id}",
-        f"  aws_secret_access_key = {root_key.secret}\nNext: hatchway serve --data-dir {directory.path}",
+        f"  aws_secret_access_key = {root_key.secret}",
+        f"Next: hatchway serve --data-dir {directory.path}",
     )
 
 
