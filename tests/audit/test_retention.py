@@ -205,7 +205,8 @@ def say(
         return "forever" if days is None else f"{days}d"
 
     with store.record() as tx:
-        tx.audit_records.set_retention(days, unexported_too=unexported_too[1])
+        at_once_at = at if at_once else None
+        tx.audit_records.set_retention(days, unexported_too=unexported_too[1], at_once_at=at_once_at)
         account = Account(id="123456789012", region="us-east-1", gateway_dns_name="h", created_at=NOW)
         parameters = {"retention": told(days), "unexportedToo": unexported_too[1], "atOnce": at_once}
         before = {"retention": told(former), "unexportedToo": unexported_too[0]}
@@ -244,4 +245,26 @@ def test_what_is_in_no_file_goes_a_day_after_it_was_said_that_it_goes_too(store:
     say(store, 1400, 1400, NOW, unexported_too=(False, True))
     assert run.run() == 0
     clock.passes(DAY + SECOND)
+    assert run.run() == 101
+
+
+def test_an_event_that_somebody_enters_waives_no_grace_and_lasts_no_longer_than_a_day(store: Store) -> None:
+    """Who has a gateway's role in PostgreSQL may enter any."""
+    clock = Clock()
+    run = RetentionRun(store, lambda: clock.now, lambda: clock.seconds)
+
+    def false(at: datetime, former: str, *, at_once: bool) -> None:
+        parameters = {"retention": "1d", "unexportedToo": True, "atOnce": at_once}
+        with store.record() as tx:
+            account = Account(id="123456789012", region="us-east-1", gateway_dns_name="h", created_at=NOW)
+            answer = {"former": {"retention": former, "unexportedToo": True}}
+            record(tx, account, at, SET, parameters=parameters, answer=answer)
+
+    say(store, None, 1400, NOW)
+    false(NOW + SECOND, "1d", at_once=True)
+    clock.passes(23 * HOUR)
+    assert run.run() == 0
+    # Nor has one of a time to come it kept for ever.
+    false(NOW + 1000 * DAY, "forever", at_once=False)
+    clock.passes(DAY + HOUR)
     assert run.run() == 101

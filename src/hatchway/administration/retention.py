@@ -67,11 +67,13 @@ def set_retention(
         before = tx.audit_records.retention()
         if (before.days, before.unexported_too) == (days, unexported_too) and not at_once:
             return
-        tx.audit_records.set_retention(days, unexported_too=unexported_too)
-        parameters = {"retention": _told(days), "unexportedToo": unexported_too, "atOnce": at_once}
-        answer = {"former": {"retention": _told(before.days), "unexportedToo": before.unexported_too}}
         # A clock that is behind must not have the grace be over.
         now = tx.server_time() or datetime.now(UTC)
+        tx.audit_records.set_retention(
+            days, unexported_too=unexported_too, at_once_at=now if at_once else None
+        )
+        parameters = {"retention": _told(days), "unexportedToo": unexported_too, "atOnce": at_once}
+        answer = {"former": {"retention": _told(before.days), "unexportedToo": before.unexported_too}}
         record(tx, installation.account, now, SET, parameters=parameters, answer=answer)
 
 

@@ -19,8 +19,10 @@ from hatchway.store.event_bodies import Found, Place
 GRACE: Final = timedelta(days=1)
 """For how long nothing goes that would have stayed by what held before."""
 SET: Final = "SetAuditRetention"
-"""The event by which it is set. `atOnce` among its parameters is whether the grace is waived."""
+"""The event by which it is set. Who has a gateway's role in PostgreSQL may enter others: they have events
+kept for longer than is meant, until a day after the last of them, and none go."""
 FOR_EVER: Final = "forever"
+_MICROSECOND: Final = timedelta(microseconds=1)
 _PAGE, _MOST_PAGES = 100, 20
 """Of events by which it was set within a day: more than anybody sets. Where there are more, all is kept."""
 _AT_ONCE: Final = 200
@@ -46,13 +48,12 @@ class InForce(NamedTuple):
 def in_force(tx: Transaction, kept: Retention, now: datetime) -> InForce:
     """The most cautious of what was set and of all that held within the grace before."""
     days, unexported_too, until = kept.days, kept.unexported_too, None
-    said = _said(tx, now - GRACE)
+    since = now - GRACE if kept.at_once_at is None else max(now - GRACE, kept.at_once_at + _MICROSECOND)
+    said = _said(tx, since, now + GRACE)
     if said is None:
         return InForce(None, False, now + GRACE)
     for each in said:
         event = read_event(each.body) or {}
-        if _part(event, "requestParameters").get("atOnce") is True:
-            break
         former = _part(event, "responseElements").get("former")
         if not isinstance(former, dict):
             continue
@@ -67,13 +68,13 @@ def in_force(tx: Transaction, kept: Retention, now: datetime) -> InForce:
     return InForce(days, unexported_too, None if until is None else until + GRACE)
 
 
-def _said(tx: Transaction, since: datetime) -> list[Found] | None:
-    """The events by which it was set since then, newest first; None where there are too many to be seen."""
+def _said(tx: Transaction, since: datetime, until: datetime) -> list[Found] | None:
+    """The events by which it was set in some time, newest first; None where there are too many to be seen."""
     found: list[Found] = []
     before: Place | None = None
     for _ in range(_MOST_PAGES):
         page = tx.audit_records.newest(
-            f"EventName={SET}", since=since, until=None, before=before, limit=_PAGE
+            f"EventName={SET}", since=since, until=until, before=before, limit=_PAGE
         )
         found += page.found
         before = page.end

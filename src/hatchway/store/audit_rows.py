@@ -110,11 +110,13 @@ class Retention(NamedTuple):
         days: so many; None for ever.
         unexported_too: whether also those go that are not yet JSON lines.
         deleted_before: what was before this is gone; None when nothing is.
+        at_once_at: what was set before this counts no longer; None where all does.
     """
 
     days: int | None
     unexported_too: bool
     deleted_before: datetime | None
+    at_once_at: datetime | None = None
 
 
 class AuditRows(Rows[AuditRecord]):
@@ -294,11 +296,18 @@ class AuditRows(Rows[AuditRecord]):
 
     def retention(self, *, held: bool = False) -> Retention:
         """`held`: until the end of this transaction nobody says otherwise."""
-        query = select(_retention.days, _retention.unexported_too, _retention.deleted_before)
+        query = select(
+            _retention.days, _retention.unexported_too, _retention.deleted_before, _retention.at_once_at
+        )
         return Retention(*self._connection.execute(query.with_for_update() if held else query).one())
 
-    def set_retention(self, days: int | None, *, unexported_too: bool) -> None:
-        values = {"days": days, "unexported_too": unexported_too}
+    def set_retention(
+        self, days: int | None, *, unexported_too: bool, at_once_at: datetime | None = None
+    ) -> None:
+        """`at_once_at` is the moment, where it is not to be waited for what was set before."""
+        values: dict[str, Any] = {"days": days, "unexported_too": unexported_too}
+        if at_once_at is not None:
+            values["at_once_at"] = at_once_at
         self._connection.execute(update(audit_retention).values(values))
 
     def expired(self, before: datetime, limit: int, *, unexported_too: bool) -> list[Found]:

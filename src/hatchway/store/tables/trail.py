@@ -74,6 +74,8 @@ audit_retention = Table(
     Column("days", Integer, nullable=True),
     Column("unexported_too", Boolean, nullable=False, server_default=false()),
     moment("deleted_before", null=True),
+    # What was set before this moment counts no longer: nobody waits for it.
+    moment("at_once_at", null=True),
 )
 tunnels = Table(
     "tunnels",
