@@ -171,10 +171,11 @@ def _settings(commands: dict[str, Callable[..., None]], without: Iterable[str] =
 
 
 def _options(command: Callable[..., None]) -> dict[str, tuple[OptionInfo, inspect.Parameter]]:
-    """The options of a command as they are declared, by the names of its parameters."""
+    """The options of a command as they are declared, by the names of its parameters; none that is hidden."""
     return {
-        name: (get_args(parameter.annotation)[1], parameter)
+        name: (option, parameter)
         for name, parameter in inspect.signature(command, eval_str=True).parameters.items()
+        if not (option := get_args(parameter.annotation)[1]).hidden
     }
 
 

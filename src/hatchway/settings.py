@@ -166,6 +166,7 @@ class Settings:
         tls_prefer: what a gateway chooses of the ciphers that a client has.
         idle_limit: seconds without a byte after which a tunnel is closed; None for never.
         machine_id: as what this machine joined; None of the one that made the installation.
+        gateway_tls_key: of its certificate; the gateway key is `DataDirectory.gateway_key`.
         run_as: the user that a process becomes once its ports are bound; None for the one that started it.
         drain_seconds: how long a stopping process lets what is under way come to its end.
         drain_notice: how long a gateway that is asked to drain opens tunnels still, in seconds.
@@ -178,7 +179,7 @@ class Settings:
     api_certificate: Path
     api_key: Path
     gateway_certificate: Path
-    gateway_key: Path
+    gateway_tls_key: Path
     api_reads: float | None = None
     api_writes: float | None = None
     api_proxy_protocol_from: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ FILE_COMMANDS = (
     f"simulate --policy {OFFICE} --guardrail {{file}} --action ec2:RunInstances",
     "trust install --ca-certificate {file}", f"host script {HOST} --ca-certificate {{file}}",
     f"{SERVE} --api-cert {{file}} --api-key {{file}}",
-    f"{SERVE} --gateway-cert {{file}} --gateway-key {{file}}",
+    f"{SERVE} --gateway-tls-cert {{file}} --gateway-tls-key {{file}}",
     "tunnels list --profile alice --ca-bundle {file}", "restore {file}",
 )  # fmt: skip
 

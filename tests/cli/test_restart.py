@@ -133,7 +133,7 @@ def test_nor_one_of_either_plane_alone_nor_one_that_fails(
             await asyncio.to_thread(control.restart)
             await use.more()
             right = gateway.command
-            gateway.command = [*right, "--gateway-cert", "/nonexistent", "--gateway-key", "/nonexistent"]
+            gateway.command = [*right, "--gateway-tls-cert", "/none", "--gateway-tls-key", "/none"]
             await asyncio.to_thread(gateway.restart, fails=True)
             await use.more()
             # As systemd does with Restart=on-failure; and then somebody is impatient.

@@ -85,7 +85,7 @@ def test_a_gateways_name_that_the_ca_may_not_issue_for_is_warned_of(
     log = [json.loads(line) for line in (tmp_path / "server-0.log").read_text().splitlines()]
     (warning, *_) = [line for line in log if line["event"] == "server certificate lacks names"]
     assert warning["names"] == ["gateway.elsewhere.example"]
-    assert "--gateway-cert" in warning["problem"]
+    assert "--gateway-tls-cert" in warning["problem"]
 
 
 PATIENT = """
@@ -224,7 +224,7 @@ def test_two_servers_do_not_share_a_port(installed: Installed, serve: Serve) -> 
         (("--api", "127.0.0.1:99999"), 2, "is not HOST:PORT"),
         (("--api", "192.0.2.1:0"), 1, "this machine does not have that address"),
         (("--api-cert", "cert.pem"), 2, "--api-key"),
-        (("--gateway-cert", "/none.pem", "--gateway-key", "/none.pem"), 1, "cannot read /none.pem"),
+        (("--gateway-tls-cert", "/none.pem", "--gateway-tls-key", "/none.pem"), 1, "cannot read /none.pem"),
         (("--gateway-workers", "0"), 2, "--gateway-workers"),
     ],
 )

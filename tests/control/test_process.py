@@ -36,7 +36,7 @@ PROGRAM = """
             api_certificate=certificate,
             api_key=certificate,
             gateway_certificate=certificate,
-            gateway_key=certificate,
+            gateway_tls_key=certificate,
         ),
         lambda address: print(address.port, flush=True),
     )

@@ -41,7 +41,7 @@ class Worker:
             api_certificate=pem,
             api_key=pem,
             gateway_certificate=pem,
-            gateway_key=pem,
+            gateway_tls_key=pem,
             **{"drain_seconds": 5.0, **options},
         )
         ours, theirs = FORKS.Pipe()

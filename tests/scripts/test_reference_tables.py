@@ -19,7 +19,7 @@ OPTIONS = {
     "drain_ports": "drain-port",
     "drain_seconds": "drain-timeout",
     "endpoints": "endpoint",
-    "gateway_certificate": "gateway-cert",
+    "gateway_certificate": "gateway-tls-cert",
     "never_targets": "never-target",
     "run_as": "user",
     "vpcs": "vpc",

@@ -40,8 +40,8 @@ SAID: Final = {
     "housekeeping": "off",
     "audit_file": "off",
     "gateway": "127.0.0.9:9444",
-    "gateway_cert": "/gateway.pem",
-    "gateway_key": "/gateway.key",
+    "gateway_tls_cert": "/gateway.pem",
+    "gateway_tls_key": "/gateway.key",
     "gateway_workers": "2",
     "proxy_protocol_from": "10.8.0.0/16",
     "vpc": "lab",
@@ -61,6 +61,9 @@ SAID: Final = {
 }
 """Each option of `hatchway serve` with another value than its default."""
 
+FORMER: Final = {"gateway_cert": "gateway_tls_cert", "gateway_key": "gateway_tls_key"}
+"""What options were called before."""
+
 OF_GATEWAYS_ALONE: Final = {
     "compiled_core",
     "drain_notice",
@@ -69,7 +72,7 @@ OF_GATEWAYS_ALONE: Final = {
     "endpoints",
     "gateway",
     "gateway_certificate",
-    "gateway_key",
+    "gateway_tls_key",
     "idle_limit",
     "max_tunnels",
     "metrics",
@@ -122,7 +125,27 @@ def own_words(command: Sequence[str]) -> Sequence[str]:
 
 
 def test_every_option_of_a_server_is_tried_here() -> None:
-    assert set(SAID) == options_of("serve")
+    assert set(SAID) == options_of("serve") - set(FORMER)
+
+
+def test_an_option_is_taken_by_the_name_that_it_had_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place = ("--data-dir", str(tmp_path))
+    for former, name in FORMER.items():
+        before = [f"--{former.replace('_', '-')}", SAID[name]]
+        others = [word for each in FORMER.values() if each != name for word in option(each)]
+        assert told(monkeypatch, "serve", *place, *before, *others) == told(
+            monkeypatch, "serve", *place, *option(name), *others
+        )
+        both = run("serve", *place, *before, *option(name), *others)
+        assert both.code == 2 and f"{before[0]} is --{name.replace('_', '-')}" in both.errors
+    shown = run("serve", "--help").output
+    assert "--gateway-tls-key" in shown and "--gateway-key" not in shown
+
+
+def option(name: str) -> tuple[str, str]:
+    return f"--{name.replace('_', '-')}", SAID[name]
 
 
 def words(directory: Path, *without: str) -> list[str]:

@@ -128,7 +128,7 @@ def gateway_name_notes(installation: Installation, before: Sequence[str]) -> lis
     ]
     notes += [
         f"the private CA may not issue for {name}: give the gateways there a certificate of their own"
-        " (--gateway-cert and --gateway-key)"
+        " (--gateway-tls-cert and --gateway-tls-key)"
         for name in new
         if name in beyond
     ]

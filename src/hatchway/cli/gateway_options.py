@@ -22,24 +22,27 @@ Gateway = Annotated[
         show_default="127.0.0.1:443 if that may be had, else 127.0.0.1:8444",
     ),
 ]
-GatewayCert = Annotated[
+GatewayTlsCert = Annotated[
     Path | None,
     typer.Option(
-        "--gateway-cert",
+        "--gateway-tls-cert",
         metavar="FILE",
         help="A certificate for the gateway, with its chain.",
         show_default="server.pem of the data directory, by the private CA",
     ),
 ]
-GatewayKey = Annotated[
+GatewayTlsKey = Annotated[
     Path | None,
     typer.Option(
-        "--gateway-key",
+        "--gateway-tls-key",
         metavar="FILE",
         help="That certificate's private key.",
         show_default="in server.pem too",
     ),
 ]
+FormerGatewayCert = Annotated[Path | None, typer.Option("--gateway-cert", hidden=True)]
+FormerGatewayKey = Annotated[Path | None, typer.Option("--gateway-key", hidden=True)]
+"""What the two were called before. `--gateway-key` sounds as if it were the gateway key."""
 ProxyProtocolFrom = Annotated[
     list[str] | None,
     typer.Option(
@@ -183,8 +186,10 @@ class GatewayArguments:
     """What `hatchway serve` and `hatchway gateway` are told of gateways."""
 
     gateway: Gateway = None
-    gateway_cert: GatewayCert = None
-    gateway_key: GatewayKey = None
+    gateway_tls_cert: GatewayTlsCert = None
+    gateway_tls_key: GatewayTlsKey = None
+    gateway_cert: FormerGatewayCert = None
+    gateway_key: FormerGatewayKey = None
     proxy_protocol_from: ProxyProtocolFrom = None
     vpc: Vpcs = None
     endpoint: Endpoints = None

@@ -159,7 +159,11 @@ def _server_options(
         audit_file=api.audit_file is Switch.ON,
         gateway=read_address("--gateway", gateway.gateway),
         api_certificate=_certificate("api", api.api_cert, api.api_key),
-        gateway_certificate=_certificate("gateway", gateway.gateway_cert, gateway.gateway_key),
+        gateway_certificate=_certificate(
+            "gateway-tls",
+            _renamed("--gateway-tls-cert", gateway.gateway_tls_cert, "--gateway-cert", gateway.gateway_cert),
+            _renamed("--gateway-tls-key", gateway.gateway_tls_key, "--gateway-key", gateway.gateway_key),
+        ),
         gateway_workers=gateway_workers,
         gateway_options=gateway.options(*(() if joined is None else (joined.vpcs, joined.endpoints))),
         drain_seconds=gateway.drain_timeout,
@@ -182,6 +186,13 @@ def _api_names(
     lowered = tuple(name.lower() for name in names or ())
     check_issuable("--api-name", directory, lowered, own_certificate=own_certificate)
     return lowered
+
+
+def _renamed(option: str, value: Path | None, former: str, given: Path | None) -> Path | None:
+    """What an option says, or the name that it had before."""
+    if value is not None and given is not None:
+        raise BadUsage(f"{former} is {option}, under its former name: give one of them")
+    return given if value is None else value
 
 
 def _certificate(plane: str, certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:

@@ -77,7 +77,7 @@ def renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None:
             names=beyond[:_MOST_TOLD],
             number=len(beyond),
             problem="the private CA may not issue for these, so clients that use them refuse to connect: give"
-            " a certificate of your own (--gateway-cert and --gateway-key, --api-cert and --api-key)",
+            " a certificate of your own (--gateway-tls-cert and --gateway-tls-key, --api-cert and --api-key)",
         )
 
 

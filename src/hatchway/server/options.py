@@ -53,7 +53,7 @@ class ServerOptions:
         own = self.directory.server_certificate
         core = self.gateway_options.compiled_core
         api_certificate, api_key = self.api_certificate or (own, own)
-        gateway_certificate, gateway_key = self.gateway_certificate or (own, own)
+        gateway_certificate, gateway_tls_key = self.gateway_certificate or (own, own)
         return Settings(
             data_directory=self.directory,
             store_url=self.store_url or self.directory.store_url,
@@ -62,7 +62,7 @@ class ServerOptions:
             api_certificate=api_certificate,
             api_key=api_key,
             gateway_certificate=gateway_certificate,
-            gateway_key=gateway_key,
+            gateway_tls_key=gateway_tls_key,
             api_reads=self.api_reads,
             api_writes=self.api_writes,
             api_proxy_protocol_from=ranges_of(self.api_proxy_protocol_from),

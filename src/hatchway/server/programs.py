@@ -21,7 +21,7 @@ def control_programs(options: ServerOptions, address: Address) -> list[Program]:
 
 
 def _control_program(options: ServerOptions, address: Address, number: int) -> Program:
-    command = _command("control", options, ("--api", address), options.api_certificate)
+    command = _command("control", options, ("--api", address), ("--api", options.api_certificate))
     named = [word for name in options.api_names for word in ("--api-name", name)]
     rates = (("--api-reads", options.api_reads), ("--api-writes", options.api_writes))
     bounded = [word for option, rate in rates if rate is not None for word in (option, str(rate))]
@@ -46,7 +46,8 @@ def _nth(address: Address | None, number: int) -> Address | None:
 
 
 def gateway_program(options: ServerOptions, address: Address, number: int = 1) -> Program:
-    command = _command("gateway", options, ("--gateway", address), options.gateway_certificate)
+    tls = "--gateway-tls", options.gateway_certificate
+    command = _command("gateway", options, ("--gateway", address), tls)
     arguments = options.gateway_options.arguments(number, options.gateway_workers)
     own = [*arguments, "--drain-timeout", str(options.drain_seconds)]
     return Program(
@@ -58,14 +59,18 @@ def gateway_program(options: ServerOptions, address: Address, number: int = 1) -
 
 
 def _command(
-    plane: str, options: ServerOptions, address: tuple[str, Address], certificate: CertificateFiles | None
+    plane: str,
+    options: ServerOptions,
+    address: tuple[str, Address],
+    tls: tuple[str, CertificateFiles | None],
 ) -> tuple[str, ...]:
     option, where = address
+    pair, certificate = tls
     # -P: a directory of this name where the server was started is not the program.
     command = [sys.executable, "-P", "-m", "hatchway", plane, "--data-dir", str(options.directory.path)]
     command += [option, str(where), "--log-format", options.log_format.value]
     if options.user is not None:
         command += ["--user", options.user]
     if certificate is not None:
-        command += [f"{option}-cert", str(certificate[0]), f"{option}-key", str(certificate[1])]
+        command += [f"{pair}-cert", str(certificate[0]), f"{pair}-key", str(certificate[1])]
     return tuple(command)

@@ -55,7 +55,7 @@ def serve_both(options: ServerOptions) -> None:
         )
         renew_own_certificate(options, names)
         check_certificate(settings.api_certificate, settings.api_key)
-        check_certificate(settings.gateway_certificate, settings.gateway_key)
+        check_certificate(settings.gateway_certificate, settings.gateway_tls_key)
         workers = [gateway_program(options, gateway, n) for n in range(1, options.gateway_workers + 1)]
 
         def refresh() -> None:
@@ -175,7 +175,7 @@ def _run_gateway_plane(options: ServerOptions, supervised: Supervised | None) ->
         log.warning("gateways have no use for the master key", take_away=MASTER_KEY.variable)
     if supervised is None:
         ask_first(options)
-    check_certificate(settings.gateway_certificate, settings.gateway_key)
+    check_certificate(settings.gateway_certificate, settings.gateway_tls_key)
     renewal = ExitStack()
 
     def on_ready(address: Address) -> None:

@@ -25,7 +25,7 @@ def upkeep_of(plane: ControlPlane, server: SharedServer, directory: Path) -> tup
         api_certificate=certificate,
         api_key=certificate,
         gateway_certificate=certificate,
-        gateway_key=certificate,
+        gateway_tls_key=certificate,
     )
     watches = Watches(SchemaWatch(plane.store), Membership(plane.store, None))
     watches.schema.look_first()

@@ -85,7 +85,7 @@ def settings_with_another_key(store_url: str, directory: Path) -> Settings:
         api_certificate=pem,
         api_key=pem,
         gateway_certificate=pem,
-        gateway_key=pem,
+        gateway_tls_key=pem,
     )
 
 

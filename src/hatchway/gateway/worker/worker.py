@@ -151,9 +151,9 @@ class Worker:
             keyed_digest=CORE.keyed_digest if CORE is not None and uses_core(settings) else None,
         )
         self._revocation = Revocation(self._admission, self._registry, _now)
-        with as_owner_of(settings.gateway_key.absolute().parent):
+        with as_owner_of(settings.gateway_tls_key.absolute().parent):
             self._tls = (CoreTls if uses_core(settings) else ServerTls)(
-                settings.gateway_certificate, settings.gateway_key, _CIPHERS[settings.tls_prefer]
+                settings.gateway_certificate, settings.gateway_tls_key, _CIPHERS[settings.tls_prefer]
             )
 
     async def run(self, sock: socket.socket, on_ready: Callable[[Address], None]) -> None:
