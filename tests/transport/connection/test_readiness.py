@@ -252,14 +252,14 @@ def test_what_a_socket_leads_to_is_called_before_the_core_s_loop_looks_at_socket
     async def test() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, CoreLoop)
-        select = loop.selector.select
+        readiness, poller = Readiness(loop), loop.poller
 
-        def looking(timeout: float | None = None) -> object:
-            looks.append(0)
-            return select(timeout)
+        class Looking:
+            def poll(self, milliseconds: int) -> list[tuple[int, int]]:
+                looks.append(0)
+                return poller.poll(milliseconds)
 
-        monkeypatch.setattr(loop.selector, "select", looking)
-        readiness = Readiness(loop)
+        monkeypatch.setattr(loop, "poller", Looking())
         with readable() as sock:
             watcher = Leading(readiness, sock, lambda: at.append(len(looks)))
             readiness.watch(sock.fileno(), READABLE, watcher)

@@ -160,6 +160,109 @@ def test_a_loop_that_is_closed_calls_nothing() -> None:
         loop.call_soon_threadsafe(print)
 
 
+def test_a_loop_takes_calls_of_its_own_kind_and_at_times_alone() -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CoreLoop)
+        with pytest.raises(TypeError):
+            loop.call_later(None, print)  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            loop.call_at(1)  # type: ignore[call-arg]
+        with pytest.raises(TypeError):
+            loop.call_at(1, print, wherever=1)  # type: ignore[call-arg]
+        assert all(timer.when() for timer in loop._scheduled)
+
+    run(test)
+
+
+def test_a_timer_has_the_context_that_is_given_for_it() -> None:
+    said: ContextVar[str] = ContextVar("said", default="nothing")
+
+    async def test() -> None:
+        loop, context, heard = asyncio.get_running_loop(), Context(), list[str]()
+        context.run(said.set, "given")
+        loop.call_later(0, lambda: heard.append(said.get()), context=context)
+        loop.call_at(0, lambda: heard.append(said.get()))
+        await until(lambda: len(heard) == 2)
+        assert sorted(heard) == ["given", "nothing"]
+
+    run(test)
+
+
+def test_timers_that_are_cancelled_wake_nobody() -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CoreLoop)
+        for _ in range(5):
+            loop.call_later(0.001, print).cancel()
+        counted = loop._timer_cancelled_count
+        assert counted >= 5
+        await asyncio.sleep(0.02)
+        assert loop._timer_cancelled_count == counted - 5
+        assert not any(timer.cancelled() for timer in loop._scheduled)
+
+    run(test)
+
+
+def test_what_is_watched_no_more_is_not_told_though_it_has_come() -> None:
+    async def test() -> None:
+        loop, told = asyncio.get_running_loop(), list[str]()
+        one, other = socket.socketpair()
+        with one, other:
+
+            def first() -> None:
+                told.append("first")
+                for each in (one, other):
+                    loop.remove_reader(each)
+
+            for each in (one, other):
+                each.send(b"x")
+                loop.add_reader(each, first)
+            await until(lambda: bool(told))
+            await asyncio.sleep(0)
+            assert told == ["first"]
+
+    run(test)
+
+
+def test_what_asks_for_another_call_each_time_keeps_nobody_waiting() -> None:
+    async def test() -> None:
+        loop, stopped = asyncio.get_running_loop(), list[bool]()
+
+        def again() -> None:
+            if not stopped:
+                loop.call_soon(again)
+
+        again()
+        one, other = socket.socketpair()
+        with one, other:
+            other.send(b"x")
+            heard = loop.create_future()
+
+            def hear() -> None:
+                loop.remove_reader(one)
+                heard.set_result(one.recv(1))
+
+            loop.add_reader(one, hear)
+            assert await heard == b"x"
+        await asyncio.sleep(0.001)
+        stopped.append(True)
+
+    run(test)
+
+
+def test_a_timer_that_is_none_of_the_core_s_is_told_of() -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CoreLoop)
+        loop._scheduled.insert(0, "a timer")
+        with pytest.raises(TypeError, match="none of the core's"):
+            loop._run_once()
+        del loop._scheduled[0]
+
+    run(test)
+
+
 def test_in_debug_mode_a_slow_call_is_named(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         loop = asyncio.get_running_loop()

@@ -35,6 +35,7 @@ connections share; and what the core does not understand it hands over untouched
 | `session.c` | one TLS session, as Python has it |
 | `poller.c` | which sockets have something, and what of that needs no Python |
 | `handle.c` | a call that the event loop is to make |
+| `loop.c` | what the event loop does for each call: its turns, and what asks it for calls |
 | `head.c` | the head of a request, as clients write it |
 | `digest.c` | a digest under a key of texts with a query in order |
 """

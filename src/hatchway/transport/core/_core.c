@@ -142,7 +142,10 @@ static unsigned char IN[RECORD + HEADER + MOST + RECORD];
 static unsigned char OUT[GROWTH + FRAMES * FRAME];
 static size_t out_size;
 
-static PyObject *want_read, *ssl_error, *copy_context, *run_name, *cancelled_name, *closed_name, *ready_name, *append_name;
+static PyObject *want_read, *ssl_error, *copy_context, *heappush, *heappop;
+static PyObject *run_name, *cancelled_name, *closed_name, *ready_name, *append_name, *popleft_name, *scheduled_name,
+    *cancelled_count_name, *clear_timers_name, *stopping_name, *debug_name, *run_watched_name, *poller_name, *poll_name,
+    *take_events_name, *is_cancelled_name, *run_handle_name;
 static PyTypeObject *queue_type, *context_type, *session_type, *poller_type, *pair_type, *handle_type;
 static BIO_METHOD *bio_method;
 
@@ -197,6 +200,7 @@ static void dealloc(PyObject *self)
 #include "session.c"
 #include "poller.c"
 #include "handle.c"
+#include "loop.c"
 #include "head.c"
 #include "digest.c"
 
@@ -245,24 +249,55 @@ static const struct {
     {"EMPTY_RECORD", EMPTY_RECORD},
 };
 
+/* What is Python's own. */
+static const struct {
+    const char *module, *name;
+    PyObject **to;
+} borrowed[] = {
+    {"ssl", "SSLWantReadError", &want_read},
+    {"ssl", "SSLError", &ssl_error},
+    {"contextvars", "copy_context", &copy_context},
+    {"heapq", "heappush", &heappush},
+    {"heapq", "heappop", &heappop},
+};
+static const struct {
+    const char *name;
+    PyObject **to;
+} names[] = {
+    {"run", &run_name},
+    {"_timer_handle_cancelled", &cancelled_name},
+    {"_closed", &closed_name},
+    {"_ready", &ready_name},
+    {"append", &append_name},
+    {"popleft", &popleft_name},
+    {"_scheduled", &scheduled_name},
+    {"_timer_cancelled_count", &cancelled_count_name},
+    {"clear_timers", &clear_timers_name},
+    {"_stopping", &stopping_name},
+    {"_debug", &debug_name},
+    {"run_watched", &run_watched_name},
+    {"poller", &poller_name},
+    {"poll", &poll_name},
+    {"take_events", &take_events_name},
+    {"_cancelled", &is_cancelled_name},
+    {"_run", &run_handle_name},
+};
+
 PyMODINIT_FUNC PyInit__core(void)
 {
-    PyObject *ssl = PyImport_ImportModule("ssl"), *contextvars = PyImport_ImportModule("contextvars"), *module = NULL;
-    if (ssl == NULL || contextvars == NULL)
-        return NULL;
-    want_read = PyObject_GetAttrString(ssl, "SSLWantReadError");
-    ssl_error = PyObject_GetAttrString(ssl, "SSLError");
-    copy_context = PyObject_GetAttrString(contextvars, "copy_context");
-    Py_DECREF(ssl);
-    Py_DECREF(contextvars);
-    run_name = PyUnicode_InternFromString("run");
-    cancelled_name = PyUnicode_InternFromString("_timer_handle_cancelled");
-    closed_name = PyUnicode_InternFromString("_closed");
-    ready_name = PyUnicode_InternFromString("_ready");
-    append_name = PyUnicode_InternFromString("append");
-    if (want_read == NULL || ssl_error == NULL || copy_context == NULL || run_name == NULL || cancelled_name == NULL
-        || closed_name == NULL || ready_name == NULL || append_name == NULL)
-        return NULL;
+    PyObject *module = NULL;
+    for (size_t taken = 0; taken < sizeof borrowed / sizeof *borrowed; taken++) {
+        PyObject *from = PyImport_ImportModule(borrowed[taken].module);
+        *borrowed[taken].to = from == NULL ? NULL : PyObject_GetAttrString(from, borrowed[taken].name);
+        Py_XDECREF(from);
+        if (*borrowed[taken].to == NULL)
+            return NULL;
+    }
+    for (size_t name = 0; name < sizeof names / sizeof *names; name++) {
+        *names[name].to = PyUnicode_InternFromString(names[name].name);
+        if (*names[name].to == NULL)
+            return NULL;
+    }
     bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "hatchway");
     if (bio_method == NULL || !BIO_meth_set_read(bio_method, openssl_reads)
         || !BIO_meth_set_write(bio_method, openssl_writes) || !BIO_meth_set_ctrl(bio_method, openssl_controls))

@@ -11,10 +11,10 @@ import asyncio
 import math
 import select
 from contextlib import suppress
-from heapq import heappush
+from heapq import heapify
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, SelectorKey
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from hatchway.transport.core.loading import CORE
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _Given = TypeVarTuple("_Given")
 
-_CLOSED: Final = "Event loop is closed"
 _NOT_WRITABLE = ~select.EPOLLOUT
 _NOT_READABLE = ~select.EPOLLIN
 
@@ -41,7 +40,7 @@ def new_event_loop() -> CoreLoop:
 
 
 class CoreLoop(asyncio.SelectorEventLoop):
-    """Its `call_soon` is the core's too (handle.c).
+    """Its turns, and what asks it for calls, are the core's too (loop.c).
 
     Attributes:
         poller: what it waits by. Others may watch descriptors by it too: see `tell_others_to`.
@@ -51,7 +50,9 @@ class CoreLoop(asyncio.SelectorEventLoop):
     # asyncio's own, as in CPython 3.11 to 3.14.
     _ready: deque[Any]
     _scheduled: list[Any]
-    _closed: bool
+    _timer_cancelled_count: int
+    _run_once: Callable[[], None]
+    _process_events: Callable[[list[tuple[SelectorKey, int]]], None]
 
     def __init__(self, poller: Poller) -> None:
         assert CORE is not None
@@ -66,36 +67,46 @@ class CoreLoop(asyncio.SelectorEventLoop):
 
     time = staticmethod(monotonic)
 
-    def call_later(
-        self,
-        delay: float,
-        callback: Callable[[*_Given], object],
-        *args: *_Given,
-        context: Context | None = None,
-    ) -> Any:
-        return self._call_at(monotonic() + delay, callback, args, context)
+    if TYPE_CHECKING:  # They are the core's.
 
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[[*_Given], object],
-        *args: *_Given,
-        context: Context | None = None,
-    ) -> Any:
-        return self._call_at(when, callback, args, context)
+        def call_later(
+            self,
+            delay: float,
+            callback: Callable[[*_Given], object],
+            *args: *_Given,
+            context: Context | None = None,
+        ) -> Any: ...
+        def call_at(
+            self,
+            when: float,
+            callback: Callable[[*_Given], object],
+            *args: *_Given,
+            context: Context | None = None,
+        ) -> Any: ...
+
+    def take_events(self, told: list[tuple[int, int]]) -> None:
+        """The poller tells of these descriptors and events."""
+        self._process_events(self.selector.sorted(told))
+
+    def clear_timers(self) -> None:
+        """Many timers are cancelled: keep the others."""
+        kept = []
+        for handle in self._scheduled:
+            if handle.cancelled():
+                handle._scheduled = False
+            else:
+                kept.append(handle)
+        heapify(kept)
+        self._scheduled = kept
+        self._timer_cancelled_count = 0
+
+    def run_watched(self) -> None:
+        """One turn, with a look at how long each call takes: asyncio's own."""
+        super()._run_once()  # type: ignore[misc]
 
     def _call_soon(self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None) -> Any:
         handle = self._handle(self, callback, args, context, None)
         self._ready.append(handle)
-        return handle
-
-    def _call_at(
-        self, when: float, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
-    ) -> Any:
-        if self._closed:
-            raise RuntimeError(_CLOSED)
-        handle = self._handle(self, callback, args, context, when)
-        heappush(self._scheduled, handle)
         return handle
 
     def failed(self, handle: Handle, callback: Callable[..., Any], problem: BaseException) -> None:
@@ -133,8 +144,12 @@ class _Selector(BaseSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         milliseconds = -1 if timeout is None else math.ceil(timeout * 1000) if timeout > 0 else 0
+        return self.sorted(self._poller.poll(milliseconds))
+
+    def sorted(self, told: list[tuple[int, int]]) -> list[tuple[SelectorKey, int]]:
+        """Those of what the poller tells that are asyncio's own. Others are told of the rest."""
         ready, others = [], []
-        for descriptor, events in self._poller.poll(milliseconds):
+        for descriptor, events in told:
             key = self._keys.get(descriptor)
             if key is None:
                 others.append((descriptor, events))

@@ -42,60 +42,6 @@ static PyObject *handle_new(PyObject *Py_UNUSED(module), PyObject *const *given,
     return (PyObject *)self;
 }
 
-/* call_soon(callback, *arguments, context=None): a loop's own, as asyncio.BaseEventLoop's. */
-static PyObject *loop_call_soon(PyObject *loop, PyObject *const *given, Py_ssize_t count, PyObject *names)
-{
-    Py_ssize_t named = names == NULL ? 0 : PyTuple_Size(names);
-    if (count < 1 || named > 1
-        || (named && PyUnicode_CompareWithASCIIString(PyTuple_GetItem(names, 0), "context") != 0)) {
-        PyErr_SetString(PyExc_TypeError, "call_soon takes a callback, its arguments, and a context by name");
-        return NULL;
-    }
-    PyObject *closed = PyObject_GetAttr(loop, closed_name);
-    int is_closed = closed == NULL ? -1 : PyObject_IsTrue(closed);
-    Py_XDECREF(closed);
-    if (is_closed > 0)
-        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
-    PyObject *arguments = is_closed ? NULL : PyTuple_New(count - 1);
-    if (arguments == NULL)
-        return NULL;
-    for (Py_ssize_t at = 1; at < count; at++)
-        PyTuple_SetItem(arguments, at - 1, Py_NewRef(given[at]));
-    Handle *handle = new_handle(loop, given[0], arguments, named ? given[count] : Py_None);
-    Py_DECREF(arguments);
-    PyObject *ready = handle == NULL ? NULL : PyObject_GetAttr(loop, ready_name);
-    PyObject *appended = ready == NULL ? NULL : PyObject_CallMethodObjArgs(ready, append_name, (PyObject *)handle, NULL);
-    Py_XDECREF(ready);
-    if (appended == NULL) {
-        Py_XDECREF((PyObject *)handle);
-        return NULL;
-    }
-    Py_DECREF(appended);
-    return (PyObject *)handle;
-}
-
-static PyMethodDef loop_methods[] = {
-    {"call_soon", (PyCFunction)(void (*)(void))loop_call_soon, METH_FASTCALL | METH_KEYWORDS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-/* complete(type): give a type of loops the methods that are here. */
-static PyObject *complete(PyObject *Py_UNUSED(module), PyObject *type)
-{
-    if (!PyType_Check(type)) {
-        PyErr_SetString(PyExc_TypeError, "that is no type");
-        return NULL;
-    }
-    for (PyMethodDef *method = loop_methods; method->ml_name != NULL; method++) {
-        PyObject *described = PyDescr_NewMethod((PyTypeObject *)type, method);
-        int set = described == NULL ? -1 : PyObject_SetAttrString(type, method->ml_name, described);
-        Py_XDECREF(described);
-        if (set < 0)
-            return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
 static int handle_traverse(PyObject *object, visitproc visit, void *arg)
 {
     Handle *self = (Handle *)object;

@@ -21,9 +21,10 @@ _NOT_BUILT: Final = (
 _STALE: Final = "it was built of other sources than are here: run make core, or scripts/build_core.py"
 _STRANGE_ASYNCIO: Final = f"its event loop does not fit the asyncio of Python {platform.python_version()}"
 
-_OF_LOOPS: Final = ("_run_once", "_call_soon", "_timer_handle_cancelled")
+_OF_LOOPS: Final = ("_run_once", "_call_soon", "_process_events", "_timer_handle_cancelled")
+_VALUES: Final = {"_closed": False, "_stopping": False, "_timer_cancelled_count": 0}
 _OF_HANDLES: Final = ("_run", "_callback", "_cancelled", "_scheduled", "_when", "_source_traceback")
-"""What `event_loop` and handle.c stand in for, or are called by."""
+"""What `event_loop`, loop.c and handle.c stand in for, or are called by."""
 
 
 class CoreProblem(Exception):
@@ -52,8 +53,9 @@ def _knows_asyncio() -> bool:
         return (
             type(getattr(loop, "_ready", None)) is deque
             and type(getattr(loop, "_scheduled", None)) is list
-            and getattr(loop, "_closed", None) is False
+            and all(getattr(loop, name, None) == value for name, value in _VALUES.items())
             and all(callable(getattr(loop, name, None)) for name in _OF_LOOPS)
+            and hasattr(loop, "_debug")
             and all(hasattr(asyncio.TimerHandle, name) for name in _OF_HANDLES)
         )
     finally:
