@@ -53,6 +53,15 @@ def test_people_are_told_no_more_than_there_is_to_tell() -> None:
     assert "[library]" in theirs
 
 
+def test_what_the_driver_passes_over_on_the_way_from_a_failure_that_it_raises_is_no_line() -> None:
+    stream = io.StringIO()
+    configure_logs(LogFormat.JSON, stream=stream)
+    logging.getLogger("psycopg").warning("error ignored terminating %r: %s", "pipeline", "pipeline aborted")
+    assert stream.getvalue() == ""
+    logging.getLogger("psycopg").error("something else")
+    assert json.loads(stream.getvalue())["event"] == "something else"
+
+
 def test_a_terminal_is_given_no_controls_by_what_others_sent() -> None:
     stream = io.StringIO()
     configure_logs(LogFormat.CONSOLE, stream=stream)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Libraries whose informational messages say nothing that our own events do not.
 _QUIET = ("uvicorn.access", "uvicorn.error", "alembic", "sqlalchemy", "botocore", "urllib3", "asyncio")
+# Its warnings are of what fails on the way from a failure that is raised all the same.
+_SILENT = ("psycopg",)
 
 # structlog's own default shows the local variables of each frame, and among those are secrets.
 _TRACEBACKS_AS_DICTS = structlog.processors.ExceptionRenderer(
@@ -93,6 +95,8 @@ def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: Tex
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(max(level, logging.ERROR))
 
 
 def _bound_logger(level: int) -> "type[FilteringBoundLogger]":

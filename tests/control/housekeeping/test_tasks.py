@@ -277,6 +277,33 @@ def test_a_task_of_every_hour_that_fails_is_not_left_for_an_hour() -> None:
     housekeeper.stop()
 
 
+def test_a_task_that_goes_on_failing_says_why_once_a_minute_and_each_time_that_it_is_something_else() -> None:
+    time, reasons = 0.0, ["the disk is full"]
+
+    def run() -> None:
+        if reasons:
+            raise ValueError(reasons[0])
+
+    task = Task("fails", 1, run)
+    housekeeper = Housekeeper((task,), lambda: time)
+
+    def told(*seconds: float) -> int:
+        nonlocal time
+        with capture_logs() as logs:
+            for time in seconds:  # noqa: B007 (the clock reads it)
+                housekeeper._run_one(task)
+        return len(logs)
+
+    assert told(*range(60)) == 1
+    assert told(*range(60, 180)) == 2
+    reasons[0] = "the disk may not be written"
+    assert told(180, 181) == 1
+    reasons.clear()
+    assert told(182) == 0
+    reasons.append("the disk may not be written")
+    assert told(183) == 1
+
+
 def test_control_planes_note_where_the_api_is_and_forget_what_is_gone(world: World) -> None:
     here = {"10.0.1.7", "fd00::7"}
     addresses = ApiAddresses(world.plane, lambda: frozenset(here))

@@ -16,7 +16,9 @@ from hatchway.store import (
 LONGEST_RETRY: Final = 5.0
 """Seconds after which a task that failed is tried again, if it is not due sooner."""
 SHORTEST_RETRY: Final = 1.0
-"""Seconds before which a task that failed is not tried again: each time, the log has a line of it."""
+"""Seconds before which a task that failed is not tried again."""
+SAID_AGAIN: Final = 60.0
+"""Seconds after which the log has another line of a task that goes on failing for the same reason."""
 OTHERS_LOOK: Final = 0.25
 """Seconds after which to look again at a task that another control plane does."""
 
@@ -43,6 +45,8 @@ class Housekeeper:
         self._tasks = due
         self._monotonic = monotonic
         self._next_at: dict[Task, float] = {}
+        self._said: dict[Task, tuple[str, float]] = {}
+        """Why those fail that do, and when that is said again."""
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="housekeeping", daemon=True)
 
@@ -89,7 +93,16 @@ class Housekeeper:
             # Which has its own line.
             self._next_at[task] = began + task.every
         except Exception as problem:
-            log.error("housekeeping failed", task=task.name, **log_fields(problem))
+            self._say(task, problem)
             self._next_at[task] = self._monotonic() + max(SHORTEST_RETRY, min(task.every, LONGEST_RETRY))
         else:
+            self._said.pop(task, None)
             self._next_at[task] = began + task.every
+
+    def _say(self, task: Task, problem: Exception) -> None:
+        now, fields = self._monotonic(), log_fields(problem)
+        why = str(fields.get("problem") or repr(problem))
+        said, again_at = self._said.get(task, ("", now))
+        if why != said or now >= again_at:
+            self._said[task] = why, now + SAID_AGAIN
+            log.error("housekeeping failed", task=task.name, **fields)
