@@ -14,6 +14,7 @@ from unittest import mock
 import botocore.session
 import pytest
 from botocore.loaders import create_loader
+from tests.cli import command_tree
 from tests.cli.commands import Command, environment, hatchway
 
 from hatchway.installation.api_location import ApiLocation
@@ -70,6 +71,13 @@ class Installed:
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return hatchway(*arguments, variables=self.variables)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def commands_are_made_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hatchway.cli.main.plain_command", command_tree.command)
+        yield
 
 
 @cache

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
-import typer.main
+from tests.cli import command_tree
 
 from hatchway.cli.main import app
 
@@ -60,7 +60,7 @@ def parse(arguments: list[str]) -> None:
     Raises:
         typer.TyperException: it is no command line of ours.
     """
-    context = typer.main.get_command(app).make_context("hatchway", list(arguments))
+    context = command_tree.command(app).make_context("hatchway", list(arguments))
     while isinstance(context.command, typer.core.TyperGroup) and context._protected_args:
         name, command, rest = context.command.resolve_command(
             context, [*context._protected_args, *context.args]
