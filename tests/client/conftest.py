@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from functools import cache
@@ -94,3 +95,14 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     return config
+
+
+@pytest.fixture
+def late_signals_do_nothing() -> Iterator[None]:
+    """One that comes when the tunnel has ended would be the end of whoever runs the tests."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda _number, _frame: None)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

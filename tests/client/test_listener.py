@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from tests.client.carriers import MIB
-from tests.client.certificates import make_certificates
+from tests.client.certificates import Certificates, make_certificates
 from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
-from tests.client.test_tunnel import Deaf, Says
+from tests.client.test_tunnel import Says, bare_gateway
 from tests.transport.compiled import needs_core
 from tests.transport.harness import TIMEOUT, until
 
@@ -225,13 +225,13 @@ def test_a_listener_that_is_told_to_end_closes_its_tunnels(gateway: StubGateway)
 
 
 @pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.usefixtures("late_signals_do_nothing")
 def test_a_listener_that_a_signal_ends_tells_what_was_not_taken_and_waits_for_nothing_at_a_second_one(
-    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch, twice: bool
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, twice: bool
 ) -> None:
     limit = 30 if twice else 0.5
     monkeypatch.setattr(relay_limits, "LEAVE_TIMEOUT", limit)
     monkeypatch.setattr(relay_limits, "CLOSE_TIMEOUT", 30)
-    gateway.answer = Deaf
     began, lines, listening = time.monotonic(), list[str](), threading.Event()
 
     def report(line: str) -> None:
@@ -255,9 +255,12 @@ def test_a_listener_that_a_signal_ends_tells_what_was_not_taken_and_waits_for_no
     ended = threading.Event()
     using = threading.Thread(target=use)
     using.start()
-    with pytest.raises(SystemExit):
-        event_loop.run(listen(tunnel_plan(gateway), 0, report))
-    ended.set()
+    heard = threading.Event()
+    with bare_gateway(certificates, [], b"\x82\x04word", heard) as gateway:
+        with pytest.raises(SystemExit):
+            event_loop.run(listen(tunnel_plan(gateway), 0, report))
+        ended.set()
+        heard.set()
     using.join(30)
     assert re.fullmatch(r"\[1\] the signal .* had taken the last [0-9]{6,} bytes", lines[-1])
     assert not twice or time.monotonic() - began < limit

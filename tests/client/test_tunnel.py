@@ -634,18 +634,11 @@ def test_a_signal_tells_how_much_a_gateway_that_takes_nothing_has_not_taken(
     assert size - 100_000 < int(told[1]) < size + 2_000
 
 
-class Deaf(WSListener):
-    """Says something, and reads nothing."""
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        transport.send(WSMsgType.BINARY, b"word")
-        transport.underlying_transport.pause_reading()
-
-
+@pytest.mark.usefixtures("late_signals_do_nothing")
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("pause", [0, 0.2])
 def test_a_second_signal_has_nothing_waited_for(
-    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch, second: signal.Signals, pause: float
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, second: signal.Signals, pause: float
 ) -> None:
     """However soon it comes, and whichever thread the kernel has take it."""
     for limit in ("LEAVE_TIMEOUT", "CLOSE_TIMEOUT"):
@@ -664,10 +657,11 @@ def test_a_second_signal_has_nothing_waited_for(
             # Both have come before the tunnel hears of either.
             senders[0].join()
 
-    gateway.answer = Deaf
+    heard = threading.Event()
     ours, theirs = socket.socketpair()
-    with ours, theirs:
+    with ours, theirs, bare_gateway(certificates, [], b"\x82\x04word", heard) as gateway:
         carry_until_signal(gateway, connection(ours), signal.SIGINT, signal_twice)
+        heard.set()
     senders[0].join()
     assert time.monotonic() - began < relay_limits.LEAVE_TIMEOUT
 
