@@ -1,18 +1,25 @@
-"""A tunnel on standard streams that are one connection, as inetd and systemd (Accept=yes) give it."""
+"""A tunnel on standard streams that are one connection, as inetd and systemd (Accept=yes) give it; and by way
+of a gateway that has TLS answer and takes no answers."""
 
 import os
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
+import pytest
 from tests.client.carriers import MIB
+from tests.client.certificates import Certificates
 from tests.client.stubs import StubGateway, tunnel_plan
+from tests.client.test_core_relay import ASKS_FOR_ONE, Wire
+from tests.client.test_core_relay import gateway as wire_gateway
 from tests.client.test_tunnel import Says
+from tests.transport.records import HANDSHAKE
 
-from hatchway.client import stream_relay
+from hatchway.client import relay_limits, stream_relay
 from hatchway.client.errors import TunnelClosed
-from hatchway.client.local import LocalEnd, standard_streams
+from hatchway.client.local import LocalEnd, connection, standard_streams
 from hatchway.client.tls import Trust
 
 
@@ -89,3 +96,49 @@ def test_a_program_whose_tunnel_is_cut_gets_all_that_came_and_sees_that_it_is_no
     gateway.answer = lambda: Says(said, 1001, "Gateway is shutting down")
     data, ended = carried(gateway, speaks=False)
     assert (data == said, ended) == (True, ConnectionResetError)
+
+
+def test_a_gateway_that_takes_no_answers_to_its_key_updates_is_waited_for_without_a_turn(
+    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, meanwhile = [0], list[int]()
+
+    class Counts(stream_relay.StreamRelay):
+        def _turn(self) -> None:
+            turns[0] += 1
+            super()._turn()
+
+    def take_little(sock: socket.socket) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+
+    monkeypatch.setattr(stream_relay, "StreamRelay", Counts)
+    monkeypatch.setattr(relay_limits, "keep_alive", take_little)
+
+    def act(wire: Wire) -> None:
+        records = wire.records()
+        updates = bytearray()
+        for _ in range(6_000):
+            updates += records.record(ASKS_FOR_ONE, HANDSHAKE)
+            records.update_keys()
+        updates += records.record(b"\x82\x05alive\x88\x02\x03\xe8")
+        with wire.raw as raw:
+            sending = threading.Thread(target=raw.sendall, args=[updates])
+            sending.start()
+            came = 0
+            while came == 0 or came != relay_limits.unread(raw.fileno()):
+                came = relay_limits.unread(raw.fileno())
+                threading.Event().wait(1)
+            # No more answers come.
+            before = turns[0]
+            threading.Event().wait(0.5)
+            meanwhile.append(turns[0] - before)
+            with suppress(OSError):
+                while raw.recv(1 << 16):
+                    pass
+            sending.join(30)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs, wire_gateway(certificates, tmp_path, act) as stub:
+        stream_relay.carry(tunnel_plan(stub), Trust(stub.ca_bundle), connection(ours))
+        assert theirs.recv(100) == b"alive"
+    assert meanwhile[0] < 100

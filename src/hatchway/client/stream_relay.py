@@ -128,6 +128,8 @@ class StreamRelay:
         self._incoming = memoryview(bytearray(_READ_BUFFER))
         self._unsent: deque[memoryview] = deque()
         self._more_received = True
+        # Whether TLS has to answer first, which the gateway does not take: nothing is read until it does.
+        self._answers = False
         self._backlog: deque[memoryview] = deque()
         self._backlog_size = 0
         self._input_ended = False
@@ -167,8 +169,10 @@ class StreamRelay:
         hears = not self._over and (self._close_sent or self._backlog_size <= relay_limits.BACKLOG_LIMIT)
         reads = not (self._input_ended or self._over or self._close_sent or self._unsent)
         wanted = {} if self._signals.wakes is None else {self._signals.wakes: select.POLLIN}
-        if not self._over and (hears or self._unsent):
-            wanted[gateway] = (select.POLLIN if hears else 0) | (select.POLLOUT if self._unsent else 0)
+        writes = bool(self._unsent) or (hears and self._answers)
+        if not self._over and (hears or writes):
+            reads_gateway = hears and not self._answers
+            wanted[gateway] = (select.POLLIN if reads_gateway else 0) | (select.POLLOUT if writes else 0)
         if reads and local.input_waits:
             wanted[local.input] = select.POLLIN
         ending = self._input_ended and not self._over and not self._close_sent
@@ -252,8 +256,9 @@ class StreamRelay:
         while filled < _READ_BUFFER:
             try:
                 size = self._sock.recv_into(self._incoming[filled:])
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as waits:
                 self._more_received = False
+                self._answers = isinstance(waits, ssl.SSLWantWriteError)
                 break
             except OSError:
                 size = 0
