@@ -10,12 +10,13 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from tests.transport.compiled import needs_core
 from tests.transport.harness import until
 
+from hatchway.transport.core import event_loop
 from hatchway.transport.core.event_loop import CoreLoop, new_event_loop
 from hatchway.transport.core.loading import CORE
 
@@ -50,6 +51,39 @@ def test_streams_threads_timers_and_signals_work_as_on_any_loop() -> None:
         loop.add_signal_handler(signal.SIGUSR1, told.set_result, "told")
         loop.call_later(0.001, signal.raise_signal, signal.SIGUSR1)
         assert await told == "told"
+
+    run(test)
+
+
+def test_a_loop_reads_once_what_others_wake_it_by_and_comes_back_for_what_is_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_loop, "_WAKES", 2)
+    reads: list[bytes] = []
+
+    class Counted:
+        def __init__(self, wakes: socket.socket) -> None:
+            self._wakes = wakes
+
+        def recv(self, most: int) -> bytes:
+            reads.append(b"-")
+            reads[-1] = self._wakes.recv(most)
+            return reads[-1]
+
+    async def test() -> None:
+        loop = cast("Any", asyncio.get_running_loop())
+        wakes, loop._ssock = loop._ssock, Counted(loop._ssock)
+        told: list[int] = []
+        # As another thread does while the loop is at work.
+        for number in range(5):
+            loop.call_soon_threadsafe(told.append, number)
+        await until(lambda: len(reads) == 3)
+        assert told == [0, 1, 2, 3, 4]
+        assert reads == [b"\0\0", b"\0\0", b"\0"]
+        # Where there is nothing, nothing happens.
+        loop._read_from_self()
+        assert reads[-1] == b"-"
+        loop._ssock = wakes
 
     run(test)
 

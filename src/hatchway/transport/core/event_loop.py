@@ -14,11 +14,12 @@ from contextlib import suppress
 from heapq import heapify
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, SelectorKey
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
 
 from hatchway.transport.core.loading import CORE
 
 if TYPE_CHECKING:
+    import socket
     from collections import deque
     from collections.abc import Callable, Mapping
     from contextvars import Context
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _Given = TypeVarTuple("_Given")
 
+_WAKES: Final = 4096
+"""Bytes that are read at once, each of somebody who wakes the loop."""
 _NOT_WRITABLE = ~select.EPOLLOUT
 _NOT_READABLE = ~select.EPOLLIN
 
@@ -53,6 +56,8 @@ class CoreLoop(asyncio.SelectorEventLoop):
     _timer_cancelled_count: int
     _run_once: Callable[[], None]
     _process_events: Callable[[list[tuple[SelectorKey, int]]], None]
+    _ssock: socket.socket
+    _process_self_data: Callable[[bytes], None]
 
     def __init__(self, poller: Poller) -> None:
         assert CORE is not None
@@ -108,6 +113,14 @@ class CoreLoop(asyncio.SelectorEventLoop):
         handle = self._handle(self, callback, args, context, None)
         self._ready.append(handle)
         return handle
+
+    def _read_from_self(self) -> None:
+        """What others wake it by. Once: of what is left then the poller tells again (epoll(7))."""
+        try:
+            data = self._ssock.recv(_WAKES)
+        except (BlockingIOError, InterruptedError):
+            return
+        self._process_self_data(data)
 
     def failed(self, handle: Handle, callback: Callable[..., Any], problem: BaseException) -> None:
         """What was to be called has raised."""
