@@ -33,6 +33,7 @@ from hatchway.gateway.tunnel.states import (
     PASSED_ON,
     SENT_TO,
     Action,
+    ClientState,
     Event,
     TargetState,
     TunnelStates,
@@ -159,11 +160,9 @@ class Relay:
     def _act(self, actions: tuple[Action, ...], closure: Closure) -> None:
         """Do what the states have answered."""
         self._client.disarm()
-        client = self._states.client
-        self._listens_to_client = client in LISTENED_TO
-        self._passes_in = client in PASSED_ON
-        self._passes_out = client in SENT_TO
-        self._answers = client in ANSWERED
+        self._listens_to_client, self._passes_in, self._passes_out, self._answers = _FRAMES[
+            self._states.client
+        ]
         for action in actions:
             _DO[action](self, closure)
 
@@ -412,6 +411,12 @@ class Relay:
         assert self._target is not None
         return self._target
 
+
+_FRAMES: Final = {
+    state: (state in LISTENED_TO, state in PASSED_ON, state in SENT_TO, state in ANSWERED)
+    for state in ClientState
+}
+"""What each state of the client's side says of frames."""
 
 _DO: Final[dict[Action, Callable[[Relay, Closure], object]]] = {
     Action.DELIVER_FRAMES: lambda relay, _: relay.on_frames_end(),

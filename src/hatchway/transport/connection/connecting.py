@@ -26,6 +26,10 @@ _AFTERWARDS: Final = frozenset({errno.ECONNRESET, errno.EPIPE})
 """Errors of a connection that was made, and reset before anybody looked: what it brought can be read. A reset
 in the place of one is ECONNREFUSED (connect(2))."""
 
+_SYN_SENT: Final = 2
+_CLOSED: Final = 7
+"""States of a socket that is not connected, in TCP_INFO's first byte (tcp(7), linux/tcp_states.h)."""
+
 
 class Attempt:
     """A connection that is being made.
@@ -35,7 +39,7 @@ class Attempt:
         problem: why it cannot be: the name of an `OSError`, `TIMEOUT` or `CANCELLED`.
     """
 
-    __slots__ = ("_address", "_socket", "_timer", "_watched", "outcome", "problem", "readiness")
+    __slots__ = ("_socket", "_timer", "_watched", "outcome", "problem", "readiness")
 
     is_untrusted = False
 
@@ -46,7 +50,6 @@ class Attempt:
         self.readiness = readiness
         self.outcome: asyncio.Future[socket.socket | None] = readiness.loop.create_future()
         self.problem: str | None = None
-        self._address = (str(address), port)
         self._watched = False
         self._timer = readiness.loop.call_later(CONNECT_TIMEOUT, self._fail, TIMEOUT)
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
@@ -59,39 +62,38 @@ class Attempt:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if source is not None:
                 take_address(self._socket, source)
-            self._try()
+            self._begin(address, port)
         except OSError as problem:
             self._fail(type(problem).__name__)
 
     def happened(self, _events: int) -> None:
-        try:
-            # Asked once more to connect, the kernel would forget what came before a reset.
+        # It is not asked once more to connect: then the kernel would forget what came before a reset.
+        state = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        if state == _SYN_SENT:
+            return
+        if state == _CLOSED:
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code in _AFTERWARDS:
-                self._settle(self._socket, None)
-            elif code:
-                raise OSError(code, _NOT_MADE)
-            else:
-                self._try()
-        except OSError as problem:
-            self._fail(type(problem).__name__)
+            if code not in _AFTERWARDS:
+                self._fail(type(OSError(code, _NOT_MADE)).__name__)
+                return
+        self._settle(self._socket, None)
 
     def abort(self) -> None:
         """Give up, if the connection is not made yet."""
         self._fail(CANCELLED)
 
-    def _try(self) -> None:
-        """Begin to connect, or see what has become of it.
+    def _begin(self, address: Address, port: int) -> None:
+        """Ask the kernel to connect.
 
         Raises:
             OSError: refused, unreachable, or the like.
         """
-        code = self._socket.connect_ex(self._address)
-        if code in (0, errno.EISCONN):
+        code = self._socket.connect_ex((str(address), port))
+        if not code:
             self._settle(self._socket, None)
-        elif code not in (errno.EINPROGRESS, errno.EALREADY):
+        elif code != errno.EINPROGRESS:
             raise OSError(code, _NOT_MADE)
-        elif not self._watched:
+        else:
             self._watched = True
             self.readiness.watch(self._socket.fileno(), WRITABLE, self)
 
