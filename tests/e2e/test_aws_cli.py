@@ -79,14 +79,13 @@ def test_a_shell_opens_by_a_role_that_was_assumed_a_moment_ago(
     enrolled_host: Sshd, hatchway: Hatchway, alice: AwsCli
 ) -> None:
     trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"}}
-    hatchway.root.run(
-        "iam", "create-role", "--role-name", "on-call",
-        "--assume-role-policy-document", policy(trust | {"Action": "sts:AssumeRole"}), check=True,
-    )  # fmt: skip
-    hatchway.root.run(
-        "iam", "put-role-policy", "--role-name", "on-call", "--policy-name", "only",
-        "--policy-document", policy(DESCRIBE, PUSH_KEY, OPEN_TUNNEL), check=True,
-    )  # fmt: skip
+    with hatchway.machine.joined():
+        hatchway.iam.create_role(
+            RoleName="on-call", AssumeRolePolicyDocument=policy(trust | {"Action": "sts:AssumeRole"})
+        )
+        hatchway.iam.put_role_policy(
+            RoleName="on-call", PolicyName="only", PolicyDocument=policy(DESCRIBE, PUSH_KEY, OPEN_TUNNEL)
+        )
     arn = f"arn:aws:iam::{ACCOUNT}:role/on-call"
     given = alice.json("sts", "assume-role", "--role-arn", arn, "--role-session-name", "alice")["Credentials"]
     on_call = alice.with_key(given["AccessKeyId"], given["SecretAccessKey"])

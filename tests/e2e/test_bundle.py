@@ -15,7 +15,6 @@ from tests.e2e.hatchway_server import (
     PUSH_KEY,
     WEB_1,
     Hatchway,
-    policy,
 )
 from tests.e2e.machines import ENVIRONMENT, PRIVATE_DIRECTORIES, Machine
 from tests.e2e.network import Network
@@ -65,12 +64,7 @@ def laptop(
 ) -> Iterator[Laptop]:
     if shutil.which("setpriv") is None or shutil.which("update-ca-certificates") is None:
         pytest.skip("setpriv (util-linux) or update-ca-certificates (ca-certificates) is missing")
-    hatchway.root.run("iam", "create-user", "--user-name", "olga", check=True)
-    document = policy(DESCRIBE, PUSH_KEY, OPEN_TUNNEL)
-    hatchway.root.run(
-        "iam", "put-user-policy", "--user-name", "olga", "--policy-name", "only", "--policy-document",
-        document, check=True,
-    )  # fmt: skip
+    hatchway.user("olga", DESCRIBE, PUSH_KEY, OPEN_TUNNEL)
     bundle = tmp_path_factory.mktemp("bundle") / "olga.zip"
     said = hatchway.command("access-key", "create", "olga", "--bundle", str(bundle))
     assert f"in {bundle}, for profile olga" in said
