@@ -10,7 +10,7 @@ import pytest
 
 from hatchway.access import authentication
 from hatchway.access.access_keys import NewAccessKey, create_access_key, put_secret
-from hatchway.access.authentication import StoredDirectory, authenticate, examine
+from hatchway.access.authentication import KeyedDigest, StoredDirectory, authenticate, examine
 from hatchway.access.callers import Callers
 from hatchway.access.principal import Caller, PrincipalType
 from hatchway.access.vault import Vault
@@ -60,6 +60,7 @@ def call(
     token: str | None = None,
     vault: Vault = VAULT,
     callers: Callers | None = None,
+    keyed_digest: KeyedDigest | None = None,
 ) -> Caller:
     target = presign(
         "gateway.example",
@@ -83,7 +84,13 @@ def call(
             now=NOW,
             region=ARNS.region,
             services={"ec2-instance-connect"},
+            keyed_digest=keyed_digest,
         )
+
+
+def test_a_signature_is_compared_with_what_is_asked_for_it_first(store: Store) -> None:
+    with pytest.raises(SignatureDoesNotMatch):
+        call(store, key_of(store, "alice"), keyed_digest=lambda *_: "0" * 64)
 
 
 def test_a_users_key_makes_the_user_the_caller(store: Store) -> None:

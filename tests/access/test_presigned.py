@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.access.people import caller
 
-from hatchway.access.authentication import HttpRequest, Scope
+from hatchway.access.authentication import HttpRequest, KeyedDigest, Scope
 from hatchway.access.presigned import Unauthenticated, authenticate_presigned
 from hatchway.access.principal import Caller
 from hatchway.domain.session import Session
@@ -43,6 +43,7 @@ def signer(
     service: str = "ec2-instance-connect",
     now: datetime = NOW,
     expires: int = 60,
+    keyed_digest: KeyedDigest | None = None,
 ) -> Caller:
     target = presign(
         "gateway.example",
@@ -55,17 +56,24 @@ def signer(
         now=now,
         expires=expires,
     )
-    return ask(target)
+    return ask(target, keyed_digest)
 
 
-def ask(target: str) -> Caller:
+def ask(target: str, keyed_digest: KeyedDigest | None = None) -> Caller:
     path, _, query = target.partition("?")
     request = HttpRequest("GET", path, query, (("Host", "gateway.example"),))
-    return authenticate_presigned(request, directory=OneUser(), now=NOW, region="us-east-1")
+    return authenticate_presigned(
+        request, directory=OneUser(), now=NOW, region="us-east-1", keyed_digest=keyed_digest
+    )
 
 
 def test_the_signer_is_whose_key_it_is() -> None:
     assert signer() is ALICE
+
+
+def test_a_signature_is_compared_with_what_is_asked_for_it_first() -> None:
+    with pytest.raises(Unauthenticated, match="does not match"):
+        signer(keyed_digest=lambda *_: "0" * 64)
 
 
 def test_a_wrong_secret_is_told_with_the_key_that_is_claimed() -> None:

@@ -31,3 +31,8 @@ def test_a_headers_values_are_found_whatever_the_case_of_its_name() -> None:
 
     assert request.header_values("x-a") == ["1", "2"]
     assert request.header_values("x-b") == []
+
+
+def test_parameters_that_somebody_has_read_are_not_read_again() -> None:
+    read = (("b", "1"),)
+    assert HttpRequest("GET", "/", "a=2", (), read=read).parameters is read

@@ -256,3 +256,7 @@ def test_an_unknown_key_costs_what_a_wrong_signature_costs(monkeypatch: pytest.M
             verify(request, signature, key, now=NOW, region=REGION, services=SERVICES)
 
     assert [len(key) for key in computed] == [32, 30]
+
+
+def test_a_parameter_without_a_name_is_signed_as_any_other() -> None:
+    check(signed(replace(plain, query="=a&b=c", read=None)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,7 @@ from hatchway.sigv4.errors import (
     UnknownAccessKey,
     WrongScope,
 )
+from hatchway.sigv4.keys import derive_signing_key
 from hatchway.sigv4.request import HttpRequest
 from hatchway.sigv4.signature import read_query_signature
 from hatchway.sigv4.verification import verify
@@ -182,3 +184,14 @@ def test_no_value_of_a_parameter_makes_it_fail_otherwise(pair: str, value: str) 
     if f"{name}={value}" != pair:
         with pytest.raises(SignatureError):
             check(request)
+
+
+def test_what_is_asked_for_the_signature_first_is_compared_with() -> None:
+    request = get(target())
+    signature = read_query_signature(request)
+    key = derive_signing_key(SECRET, "20261124", "us-east-1", "ec2-instance-connect")
+    told: dict[str, Any] = {"now": NOW, "region": "us-east-1", "services": ("ec2-instance-connect",)}
+
+    verify(request, signature, b"wrong" * 6, **told, keyed_digest=lambda *_: signature.signature)
+    with pytest.raises(SignatureDoesNotMatch):
+        verify(request, signature, key, **told, keyed_digest=lambda *_: "0" * 64)

@@ -98,10 +98,6 @@ def canonical_headers(headers: Sequence[tuple[str, str]], signed_headers: tuple[
     """
     if "host" not in signed_headers:
         raise IncompleteSignature("'Host' must be a 'SignedHeader' in the AWS Authorization.", ("host",))
-    names = [name.lower() for name, _ in headers]
-    if len(signed_headers) == 1 and names.count("host") == 1 and "x-amz-" not in "".join(names):
-        # As presigned URLs have it.
-        return f"host:{' '.join(headers[names.index('host')][1].split())}\n"
     wanted = frozenset(signed_headers)
     values: dict[str, str] = {}
     for name, value in headers:

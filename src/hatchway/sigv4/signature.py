@@ -131,7 +131,7 @@ def read_query_signature(request: HttpRequest) -> Signature:
     if token is not None:
         token = unquote(token)
     # None of these parameters is there a second time, so those that are found are they.
-    usual = _usual_parameters(request.query, max(request.query.find("&X-Amz-Algorithm="), 0))
+    usual = _usual_parameters(request.query, request.query.find("&X-Amz-Algorithm="))
     if usual is not None:
         access_key_id, date, region, service, timestamp, expires, signature = usual.groups()
         scope, at = Scope(date, region, service), _timestamp_of_many(timestamp)
