@@ -166,6 +166,29 @@ def test_unknown_sources_wait_for_a_turn_and_known_ones_do_not() -> None:
     run(test)
 
 
+def pauses(listener: listener_module.Listener) -> bool:
+    return listener._pause is not None
+
+
+def test_while_some_wait_for_a_turn_those_who_come_are_accepted_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test() -> None:
+        unknown = sources(all_may_waste=1)
+        async with echo_server(sources=unknown) as server:
+            first = raw(server.port)
+            await until(lambda: server.listener.pending == 1)
+            assert not pauses(server.listener)
+            monkeypatch.setattr(listener_module, "PAUSE", 60.0)
+            waiting = raw(server.port)
+            await until(lambda: server.listener.pending == 2)
+            assert pauses(server.listener)
+            first.close()
+            waiting.close()
+
+    run(test)
+
+
 def test_who_is_queued_for_too_long_or_has_no_room_in_the_queue_is_reset() -> None:
     async def test() -> None:
         nobody = sources(all_may_waste=1)

@@ -58,9 +58,11 @@ _ACCEPTING: Final = 0.0005
 """Seconds after which no further one is accepted in that turn: to begin one costs as much as many frames."""
 
 PAUSE: Final = 0.05
-"""Seconds without accepting, after some were reset and no more were there; the kernel queues what comes.
+"""Seconds without accepting, after some were reset, or while some wait for their turn, and no more were
+there; the kernel queues what comes.
 
-To reset one takes some 16 µs when several are there, and several times as much when it is alone.
+To reset one takes some 16 µs when several are there, and several times as much when it is alone; likewise to
+queue one.
 """
 
 SHARE: Final = 0.04
@@ -70,7 +72,7 @@ _EXHAUSTED_PAUSE: Final = 0.1
 """Seconds without accepting, when the process may have no more file descriptors, or the kernel no more
 memory."""
 
-_QUEUE_CHECK: Final = 0.02
+_QUEUE_CHECK: Final = 0.05
 """Seconds between two looks at whether a queued connection may be served."""
 
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -236,6 +238,8 @@ class Listener:
                 break
         if self._reset != reset:
             self._pause_for(pause or (time.thread_time() - began) / SHARE)
+        elif pause and self._queue:
+            self._pause_for(pause)
 
     def _log_exhaustion(self, problem: OSError) -> None:
         """Log that nothing can be accepted, but not each time."""
