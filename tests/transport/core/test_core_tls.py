@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import ssl
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.transport.compiled import needs_core
+from tests.transport.compiled import core_context, needs_core
 from tests.transport.harness import certificate, client_tls
 from tests.transport.openssl_client import (
     AES_128,
@@ -94,19 +95,29 @@ def test_a_client_gets_what_is_preferred_and_one_without_aes_of_its_processor_ch
     path = tmp_path / "server.pem"
     path.write_bytes(certificate())
     session = CoreTls(path, path, ciphers).session_context.session()
+    assert negotiated(partial(serve, session), *options) == suite
 
-    def serve(sock: socket.socket) -> None:
-        while True:
-            try:
-                session.do_handshake()
-            except ssl.SSLWantReadError:
-                sock.sendall(session.outgoing.read())
-                session.incoming.write(sock.recv(1 << 16))
-            else:
-                sock.sendall(session.outgoing.read())
-                return
 
-    assert negotiated(serve, *options) == suite
+def serve(session: Session, sock: socket.socket) -> None:
+    while True:
+        try:
+            session.do_handshake()
+        except ssl.SSLWantReadError:
+            sock.sendall(session.outgoing.read())
+            session.incoming.write(sock.recv(1 << 16))
+        else:
+            sock.sendall(session.outgoing.read())
+            return
+
+
+@needs_openssl
+def test_nobody_has_a_key_agreed_on_by_a_finite_field_which_takes_up_to_170_ms(tmp_path: Path) -> None:
+    context = core_context(tmp_path)
+    # One that offers a curve too is asked for that.
+    assert negotiated(partial(serve, context.session()), "-groups", "ffdhe2048:P-256") == AES_128
+    session = context.session()
+    with pytest.raises(ssl.SSLError, match="no suitable key share"):
+        negotiated(partial(serve, session), "-groups", "ffdhe2048")
 
 
 def test_a_certificate_is_read_again_and_what_cannot_be_read_leaves_what_was(tmp_path: Path) -> None:

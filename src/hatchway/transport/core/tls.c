@@ -66,6 +66,17 @@ static int no_password(char *Py_UNUSED(to), int Py_UNUSED(size), int Py_UNUSED(w
     return -1;
 }
 
+static int (*usual_security)(const SSL *, const SSL_CTX *, int, int, int, void *, void *);
+
+/* What OpenSSL's own says, but that no keys are agreed on by finite fields (RFC 7919, whose groups are 0x0100 to 0x01FF):
+   such a one costs 5 to 170 ms, which anybody can ask for who connects; those of curves cost 0.1 to 4. */
+static int judge_security(const SSL *ssl, const SSL_CTX *ctx, int operation, int bits, int nid, void *other, void *extra)
+{
+    if ((operation & (int)SSL_SECOP_OTHER_TYPE) == SSL_SECOP_OTHER_CURVE && *(const unsigned char *)other == 1)
+        return 0;
+    return usual_security(ssl, ctx, operation, bits, nid, other, extra);
+}
+
 /* Context(certificate, key, ciphers, suites): a server's, of two PEM files. `suites` are TLS 1.3's in the order to choose by,
    for which a client that has ChaCha20 first gets that; None leaves them as OpenSSL has them. */
 static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
@@ -92,6 +103,8 @@ static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *Py_UN
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_default_passwd_cb(ctx, no_password);
+    usual_security = SSL_CTX_get_security_callback(ctx);
+    SSL_CTX_set_security_callback(ctx, judge_security);
     if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 || SSL_CTX_set_num_tickets(ctx, 0) != 1
         || SSL_CTX_set_cipher_list(ctx, ciphers) != 1
         || (suites != NULL && SSL_CTX_set_ciphersuites(ctx, suites) != 1)
