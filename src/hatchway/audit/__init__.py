@@ -22,7 +22,7 @@ event's `userIdentity` says `access.principal.Principal.user_identity`, for both
 | `denials` | what was refused, found in the log |
 | `key_uses`, `service_uses` | when each access key, and each action, was last used |
 | `export`, `file_moves` | the log as JSON lines; the event that says in which file they go on |
-| `steady_clock` | whether a clock is to be believed by what deletes |
+| `clock_jumps` | a guard against jumps of the clock, for what deletes |
 | `retention` | deletes events that are older than they are to be kept |
 
 What must hold here:

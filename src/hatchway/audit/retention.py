@@ -2,7 +2,7 @@
 
 In portions, each a short transaction of its own: nobody who writes waits long, and one that is killed in the
 middle goes on where it was. What is not yet a line of audit.jsonl stays, unless it was said that it goes too.
-A clock that has jumped deletes nothing (`steady_clock`), and what was to be kept for longer before goes a day
+A clock that has jumped deletes nothing (`clock_jumps`), and what was to be kept for longer before goes a day
 later: a slip can be taken back (`in_force`).
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from hatchway.audit.steady_clock import SteadyClock
+from hatchway.audit.clock_jumps import JumpGuardedClock
 from hatchway.audit.stored_events import read_event, read_terms
 from hatchway.store import Retention, Store, Transaction
 from hatchway.store.event_bodies import Found, Place
@@ -99,7 +99,7 @@ class RetentionRun:
 
     def __init__(self, store: Store, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
         self._store = store
-        self._clock = SteadyClock(clock, monotonic)
+        self._clock = JumpGuardedClock(clock, monotonic)
 
     def run(self) -> int:
         """Deletes some of what is to go; how many events. A thousand at most, which takes a part of a second.

@@ -1,4 +1,4 @@
-"""Whether a clock is to be believed by what deletes, for that cannot be undone."""
+"""A guard against jumps of the clock: whether what deletes may believe it, for that cannot be undone."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ client whose clock is right is heard."""
 log = structlog.get_logger("hatchway.control.housekeeping")
 
 
-class SteadyClock:
+class JumpGuardedClock:
     """One clock, against the process's monotonic one, which cannot be set."""
 
     def __init__(self, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
