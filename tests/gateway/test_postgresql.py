@@ -34,7 +34,7 @@ from hatchway.domain.machine import Machine, Role
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.trail.lease import Lease
 from hatchway.gateway.trail.trail import QuotaReached
-from hatchway.store import Leadership, MachineRemoved, Membership, Store
+from hatchway.store import Leadership, MachineMembership, MachineRemoved, Store
 
 OPERATING = Path(hatchway.__file__).parents[2] / "docs" / "operating.md"
 ROLE = "hatchway_gateway"
@@ -145,7 +145,7 @@ def test_on_a_machine_that_is_taken_out_it_opens_no_tunnel_ends_what_it_has_and_
     run(test)
     store = Store.open(account.url)
     with pytest.raises(MachineRemoved, match="hatchway join --again"):
-        Membership(store, machine_id).look_first()
+        MachineMembership(store, machine_id).look_first()
     store.close()
 
 
@@ -156,7 +156,7 @@ def test_a_role_of_before_that_may_not_read_which_machines_there_are_serves_and_
     with owner.begin() as connection:
         connection.exec_driver_sql(f"REVOKE ALL (id) ON machines FROM {ROLE}")
     with capture_logs() as logs:
-        membership = Membership(store, "m-0123456789abcdef0")
+        membership = MachineMembership(store, "m-0123456789abcdef0")
         membership.look_first()
         membership.look()
     assert membership.holds

@@ -63,7 +63,7 @@ from hatchway.pki.certificates import certificate_names, certificates_in, expiry
 from hatchway.pki.renewal import RENEW_BEFORE
 from hatchway.server.renewal import try_to_ask
 from hatchway.settings import DataDirectory
-from hatchway.store import MachineRemoved, Membership
+from hatchway.store import MachineMembership, MachineRemoved
 
 pytestmark = pytest.mark.usefixtures("at_once")
 
@@ -371,7 +371,7 @@ def test_a_control_plane_that_was_taken_out_serves_no_more_and_neither_starts_no
 ) -> None:
     result = site.join(tmp_path / "cp")
     got = DataDirectory(tmp_path / "cp")
-    membership = Membership(site.installation.store, result.machine.machine_id)
+    membership = MachineMembership(site.installation.store, result.machine.machine_id)
     store = site.installation.store.only_while(membership.require)
     there = replace(site.plane, store=store, own_keys=site.plane.own_keys)
     site.serve(there)

@@ -25,7 +25,7 @@ from hatchway.domain.arns import Arns
 from hatchway.metrics_listener import metrics_listener
 from hatchway.privileges import become
 from hatchway.settings import Address, Settings
-from hatchway.store import SERVERS_PATIENCE, Membership, SchemaWatch, Store
+from hatchway.store import SERVERS_PATIENCE, MachineMembership, SchemaWatch, Store
 from hatchway.supervision.supervised import Supervised
 from hatchway.tracing import tracing
 from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
@@ -166,7 +166,7 @@ def _watches(store: Store, settings: Settings) -> Watches:
     Raises:
         SchemaMismatch, BeingRestored, MachineRemoved: this program, or this machine, cannot serve it.
     """
-    watches = Watches(SchemaWatch(store), Membership(store, settings.machine_id))
+    watches = Watches(SchemaWatch(store), MachineMembership(store, settings.machine_id))
     watches.schema.look_first()
     watches.membership.look()
     watches.membership.require()

@@ -20,7 +20,7 @@ else.
 | `store` | the engine and its transactions |
 | `schema` | its migrations, and which programs can work on it |
 | `schema_watch` | whether a program that runs goes with it yet, and it is still its own |
-| `membership` | whether the machine of a process is still one of the installation's |
+| `machine_membership` | whether the machine of a process is still one of the installation's |
 | `transaction` | a repository for each noun, and the revision |
 | `locks` | locks by name |
 | `rows` | a repository: one table's rows as nouns |
@@ -63,8 +63,8 @@ from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
 from hatchway.store.feed import BEGINNING, Changes, Position
 from hatchway.store.leadership import Leadership, LeadershipLost, living_leader
 from hatchway.store.locks import worker_lock
+from hatchway.store.machine_membership import MachineMembership, require_machine
 from hatchway.store.matching import matches
-from hatchway.store.membership import Membership, require_machine
 from hatchway.store.notifications import ChangeNotifications
 from hatchway.store.problems import (
     MachineRemoved,
@@ -100,8 +100,8 @@ __all__ = [
     "DriverMissing",
     "Leadership",
     "LeadershipLost",
+    "MachineMembership",
     "MachineRemoved",
-    "Membership",
     "NothingCommitted",
     "NowThere",
     "OtherInstallation",

@@ -13,7 +13,7 @@ from hatchway.access.signing_keys import gateway_dates
 from hatchway.control.housekeeping.upkeep import Upkeep, Watches
 from hatchway.control.plane import ControlPlane
 from hatchway.settings import DataDirectory, Settings
-from hatchway.store import Membership, OtherInstallation, SchemaWatch, Store
+from hatchway.store import MachineMembership, OtherInstallation, SchemaWatch, Store
 from hatchway.store.tables import accounts
 
 
@@ -27,7 +27,7 @@ def upkeep_of(plane: ControlPlane, server: SharedServer, directory: Path) -> tup
         gateway_certificate=certificate,
         gateway_tls_key=certificate,
     )
-    watches = Watches(SchemaWatch(plane.store), Membership(plane.store, None))
+    watches = Watches(SchemaWatch(plane.store), MachineMembership(plane.store, None))
     watches.schema.look_first()
     return Upkeep(plane, settings, watches), watches
 

@@ -20,8 +20,8 @@ from hatchway.control.housekeeping.tasks import (
 from hatchway.control.metrics import ControlMetrics
 from hatchway.control.plane import ControlPlane
 from hatchway.settings import Settings
-from hatchway.store import Membership, SchemaWatch, ServerTime
-from hatchway.store.membership import INTERVAL as MEMBERSHIP_INTERVAL
+from hatchway.store import MachineMembership, SchemaWatch, ServerTime
+from hatchway.store.machine_membership import INTERVAL as MEMBERSHIP_INTERVAL
 from hatchway.store.schema_watch import INTERVAL
 from hatchway.store.server_time import ASKED_EVERY
 
@@ -34,7 +34,7 @@ class Watches:
     """What tells that this process is not to serve the store any more."""
 
     schema: SchemaWatch
-    membership: Membership
+    membership: MachineMembership
 
     def require(self) -> None:
         """For `Store.only_while`.

@@ -18,7 +18,7 @@ from hatchway.gateway.worker.drain_requests import DrainRequests
 from hatchway.gateway.worker.worker import Worker, uses_core
 from hatchway.metrics_listener import MetricsListener, metrics_listener
 from hatchway.privileges import CAP_NET_RAW, become
-from hatchway.store import SERVERS_PATIENCE, Membership, SchemaWatch, Store, is_denied
+from hatchway.store import SERVERS_PATIENCE, MachineMembership, SchemaWatch, Store, is_denied
 from hatchway.tracing import tracing
 from hatchway.transport.core.event_loop import new_event_loop
 from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
@@ -74,7 +74,7 @@ def run_gateway(
         schema = SchemaWatch(store)
         schema.look_first()
         _require_own_key(store, gateway_key, settings.data_directory)
-        membership = Membership(store, settings.machine_id)
+        membership = MachineMembership(store, settings.machine_id)
         membership.look_first()
         store = store.only_when(schema.require_own_in_session).only_while(schema.require_own_so_far)
         commits = GroupCommit(store)

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.subjects import Touched
     from hatchway.gateway.telemetry.metrics import Metrics
     from hatchway.gateway.worker.drain_requests import DrainRequests
-    from hatchway.store import Changes, Membership, SchemaWatch, Store
+    from hatchway.store import Changes, MachineMembership, SchemaWatch, Store
     from hatchway.supervision.supervised import Supervised
     from hatchway.tracing.spans import Traces
 
@@ -94,7 +94,7 @@ class Worker:
         metrics: Metrics,
         schema: SchemaWatch,
         *,
-        membership: Membership,
+        membership: MachineMembership,
         gateway_key: Vault,
         most_pending: int,
         traces: Traces | None,

@@ -34,7 +34,7 @@ def require_machine(tx: Transaction, machine_id: str) -> None:
         raise MachineRemoved(machine_id)
 
 
-class Membership:
+class MachineMembership:
     """Of one process, on the machine with this id; None is the machine that made the installation, which no
     row tells of."""
 
