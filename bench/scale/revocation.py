@@ -110,10 +110,10 @@ async def _one(path: Path, tunnels: int, what: str, change: Callable[[Transactio
     relays = [_Relay() for _ in range(tunnels)]
     for number, relay in enumerate(relays):
         tunnel = admitted(snapshot, number)
-        standing = admission.review(tunnel, datetime.now(UTC))
-        if standing.revoked is not None:
-            raise RuntimeError(str(standing.revoked))
-        registry.add(tunnel._replace(subjects=standing.subjects), cast("Relay", relay))
+        reevaluation = admission.reevaluate(tunnel, datetime.now(UTC))
+        if reevaluation.revoked is not None:
+            raise RuntimeError(str(reevaluation.revoked))
+        registry.add(tunnel._replace(subjects=reevaluation.subjects), cast("Relay", relay))
     running = asyncio.create_task(revocation.run())
     await asyncio.sleep(0)
     with store.write() as tx:

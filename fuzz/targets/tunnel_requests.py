@@ -84,7 +84,7 @@ def decided(admission: Admission, head: Head, now: datetime) -> None:
         told = Outcome(additional=outcome.additional)
         assert "\U0001f600" not in head.user_agent
         # What the decision was about stays what it was.
-        assert admission.review(outcome, now).revoked is None
+        assert admission.reevaluate(outcome, now).revoked is None
         assert admission.decide(
             replace(head, headers=tuple(one for one in head.headers if one[0] != "user-agent")),
             source_ip="192.0.2.7",

@@ -252,9 +252,9 @@ def test_tags_that_differ_by_case_alone_refuse_and_the_record_says_so(
     (check,) = answer.additional["decision"]["checks"]
     assert check["outcome"] == "implicitDeny"
     assert check["ambiguousKeys"] == ["aws:ResourceTag/env", "aws:ResourceTag/Env"]
-    standing = admission(account).review(opened, datetime.now(UTC))
-    assert standing.revoked is not None
-    assert standing.revoked["decision"]["checks"] == [check]
+    reevaluation = admission(account).reevaluate(opened, datetime.now(UTC))
+    assert reevaluation.revoked is not None
+    assert reevaluation.revoked["decision"]["checks"] == [check]
 
 
 # Signatures

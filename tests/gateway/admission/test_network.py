@@ -150,7 +150,7 @@ def test_a_host_that_registered_itself_elsewhere_is_a_target_until_gateways_keep
     with account.store.write() as tx:
         tx.api_addresses.put(ApiAddress(address="10.0.1.77", seen_at=THEN))
     admission = new_admission(snapshot_of(account), Carries(0), own=GATEWAY)
-    revoked = admission.review(opened, datetime.now(UTC)).revoked
+    revoked = admission.reevaluate(opened, datetime.now(UTC)).revoked
     assert "a machine of the API" in str(revoked)
 
 
@@ -205,7 +205,7 @@ def test_a_tunnel_is_cut_when_its_target_becomes_a_machine_of_the_api(account: S
     with account.store.write() as tx:
         tx.api_addresses.put(ApiAddress(address="10.0.1.77", seen_at=THEN))
     snapshot.apply(account.store.changes(snapshot.position))
-    revoked = admission.review(opened, datetime.now(UTC)).revoked
+    revoked = admission.reevaluate(opened, datetime.now(UTC)).revoked
     assert revoked is not None
     assert "a machine of the API" in revoked["reason"]
 
@@ -258,7 +258,7 @@ def test_a_tunnel_is_cut_when_its_target_becomes_a_host_of_another_vpc(overlappi
     with overlapping.store.write() as tx:
         tx.instances.put(instance("10.0.1.2"))
     snapshot.apply(overlapping.store.changes(snapshot.position))
-    revoked = admission.review(opened, datetime.now(UTC)).revoked
+    revoked = admission.reevaluate(opened, datetime.now(UTC)).revoked
     assert revoked is not None
     assert VPC in revoked["reason"]
 
@@ -354,5 +354,5 @@ def test_a_tunnel_is_cut_when_its_vpc_becomes_a_network_of_its_own(account: Stor
         (vpc,) = tx.vpcs.find(id=VPC)
         tx.vpcs.put(replace(vpc, separate_network=True))
     snapshot.apply(account.store.changes(snapshot.position))
-    revoked = admission.review(opened, datetime.now(UTC)).revoked
+    revoked = admission.reevaluate(opened, datetime.now(UTC)).revoked
     assert revoked == {"reason": f"this gateway does not serve {ENDPOINT}, which is in {VPC}"}

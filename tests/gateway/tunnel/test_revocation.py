@@ -44,7 +44,7 @@ from hatchway.domain.identity import (
     User,
 )
 from hatchway.domain.network import InstanceState, NetworkInterface, Rule
-from hatchway.gateway.admission.decision import Admitted, Standing
+from hatchway.gateway.admission.decision import Admitted, Reevaluation
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.snapshot.subjects import touched
 from hatchway.gateway.snapshot.table import key_of
@@ -102,9 +102,9 @@ class Gateway:
         self.revocation = Revocation(self, self.registry, lambda: datetime.now(UTC))
         self.follow()
 
-    def review(self, admitted: Admitted, now: datetime) -> Standing:
+    def reevaluate(self, admitted: Admitted, now: datetime) -> Reevaluation:
         self.reviewed.append(admitted.tunnel_id)
-        return self.admission.review(admitted, now)
+        return self.admission.reevaluate(admitted, now)
 
     def explains(self, admitted: Admitted, now: datetime) -> bool:
         return self.admission.explains(admitted, now)
@@ -510,7 +510,7 @@ def test_a_tunnel_that_no_change_has_touched_is_still_allowed(account: StoredAcc
                 admitted = gateway.registry.get(tunnel_id)
                 if admitted is None:
                     continue
-                allowed = gateway.admission.review(admitted, datetime.now(UTC)).revoked is None
+                allowed = gateway.admission.reevaluate(admitted, datetime.now(UTC)).revoked is None
                 assert allowed is (ending.closure is None), (turn, tunnel_id)
                 if ending.closure is not None:
                     cut += 1

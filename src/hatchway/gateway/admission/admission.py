@@ -23,7 +23,7 @@ from hatchway.audit.events import (
 )
 from hatchway.audit.log import to_json
 from hatchway.domain.reach import parse_address
-from hatchway.gateway.admission.decision import EVENT_SOURCE, Admitted, Call, Refused, Standing
+from hatchway.gateway.admission.decision import EVENT_SOURCE, Admitted, Call, Reevaluation, Refused
 from hatchway.gateway.admission.network import Flow, network_problem
 from hatchway.gateway.admission.preserve_client_ip import client_ip_problem
 from hatchway.gateway.admission.refusal import (
@@ -235,30 +235,32 @@ class Admission:
             return False
         return may_know(caller, self._context(caller, admitted.call, now))
 
-    def review(self, admitted: Admitted, now: datetime) -> Standing:
+    def reevaluate(self, admitted: Admitted, now: datetime) -> Reevaluation:
         """The decision on a tunnel that is open, as the account is now: what `decide` checks, but quotas."""
         request, principal = admitted.request, admitted.principal
         caller = self._snapshot.caller(principal.access_key_id)
         if caller is None or caller.principal.user_id != principal.user_id:
-            return Standing(revoked={"reason": f"access key {principal.access_key_id} is no longer valid"})
+            return Reevaluation(
+                revoked={"reason": f"access key {principal.access_key_id} is no longer valid"}
+            )
         session = caller.principal.session
         if session is not None and self._ends_with_credentials and not session.good_at(now):
             key_id = session.access_key_id
-            return Standing(revoked={"reason": f"the temporary credentials {key_id} have expired"})
+            return Reevaluation(revoked={"reason": f"the temporary credentials {key_id} have expired"})
         endpoint, instance = self._ends(request)
         if endpoint is None or not endpoint.usable:
             state = "gone" if endpoint is None else endpoint.state.value
-            return Standing(revoked={"reason": f"{request.endpoint_id} is {state}"})
+            return Reevaluation(revoked={"reason": f"{request.endpoint_id} is {state}"})
         try:
             self._authorize(caller, admitted.call, request, (endpoint, instance), now)
         except AccessDenied as denied:
-            return Standing(revoked={"reason": str(denied), "decision": denied.authorization.to_json()})
+            return Reevaluation(revoked={"reason": str(denied), "decision": denied.authorization.to_json()})
         unreachable = self._not_served(endpoint) or self._network_problem(
             endpoint, instance, request, admitted.source_ip
         )
         if unreachable is not None:
-            return Standing(revoked={"reason": unreachable})
-        return Standing(subjects=self._subjects(caller, endpoint, instance, request))
+            return Reevaluation(revoked={"reason": unreachable})
+        return Reevaluation(subjects=self._subjects(caller, endpoint, instance, request))
 
     @property
     def _ends_with_credentials(self) -> bool:

@@ -136,8 +136,8 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """Whether an open tunnel may go on: `revoked` is None, else why not, for the audit trail."""
+class Reevaluation:
+    """Whether an open tunnel may go on, asked anew: `revoked` is None, else why not, for the audit trail."""
 
     subjects: tuple[Subject, ...] = ()
     revoked: dict[str, Any] | None = None

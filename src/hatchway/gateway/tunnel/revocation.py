@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from hatchway.gateway.admission.decision import Admitted, Standing
+    from hatchway.gateway.admission.decision import Admitted, Reevaluation
     from hatchway.gateway.snapshot.subjects import Touched
     from hatchway.gateway.tunnel.registry import Registry
     from hatchway.store import Changes
@@ -28,16 +28,16 @@ TURN: Final = 0.005
 log = structlog.get_logger("hatchway.gateway")
 
 
-class AdmissionReview(Protocol):
-    def review(self, admitted: Admitted, now: datetime) -> Standing: ...
+class Reevaluator(Protocol):
+    def reevaluate(self, admitted: Admitted, now: datetime) -> Reevaluation: ...
     def explains(self, admitted: Admitted, now: datetime) -> bool: ...
 
 
 class Revocation:
     """Decides on a worker's tunnels again."""
 
-    def __init__(self, reviews: AdmissionReview, registry: Registry, clock: Callable[[], datetime]) -> None:
-        self._reviews = reviews
+    def __init__(self, reevaluator: Reevaluator, registry: Registry, clock: Callable[[], datetime]) -> None:
+        self._reevaluator = reevaluator
         self._registry = registry
         self._clock = clock
         self._due: dict[str, None] = {}
@@ -76,19 +76,19 @@ class Revocation:
             return
         now = self._clock()
         try:
-            standing = self._reviews.review(admitted, now)
-            may_know = standing.revoked is not None and self._reviews.explains(admitted, now)
+            reevaluation = self._reevaluator.reevaluate(admitted, now)
+            may_know = reevaluation.revoked is not None and self._reevaluator.explains(admitted, now)
         except Exception:
             # What cannot be decided is not allowed.
             log.exception("tunnel cannot be decided on again", tunnel_id=tunnel_id)
             cause = {"revocation": {"reason": "the tunnel could not be decided on again"}}
             self._registry.cut(tunnel_id, ACCESS_REVOKED, cause)
             return
-        if standing.revoked is None:
-            self._registry.reindex(tunnel_id, standing.subjects)
+        if reevaluation.revoked is None:
+            self._registry.reindex(tunnel_id, reevaluation.subjects)
         else:
-            why = str(standing.revoked["reason"]) if may_know else ""
-            self._registry.cut(tunnel_id, ACCESS_REVOKED, {"revocation": standing.revoked}, why)
+            why = str(reevaluation.revoked["reason"]) if may_know else ""
+            self._registry.cut(tunnel_id, ACCESS_REVOKED, {"revocation": reevaluation.revoked}, why)
 
 
 def terminate(registry: Registry, changes: Changes) -> None:
