@@ -38,7 +38,7 @@ from hatchway.transport.websocket.handshake import (
     render_upgrade,
     websocket_key,
 )
-from hatchway.transport.websocket.server import Rest
+from hatchway.transport.websocket.server import Continuation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -140,14 +140,16 @@ class Gateway:
         self._waiting = 0
         self.draining = False
 
-    async def serve(self, client: WebSocketConnection, source_ip: str, source_port: int) -> Rest | None:
+    async def serve(
+        self, client: WebSocketConnection, source_ip: str, source_port: int
+    ) -> Continuation | None:
         """See one client from its request to its tunnel, or to its end. Returns what the tunnel leaves to do.
 
         It never raises for what a client does.
         """
         trace = None if self._tracing is None else self._tracing.requested(source_port, client.age)
         tunnel = await self._begin(client, source_ip, source_port, trace)
-        return None if tunnel is None else Rest(tunnel.relay.ended, self._end, tunnel, trace)
+        return None if tunnel is None else Continuation(tunnel.relay.ended, self._end, tunnel, trace)
 
     async def _begin(
         self, client: WebSocketConnection, source_ip: str, source_port: int, trace: TunnelTrace | None

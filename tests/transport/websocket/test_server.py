@@ -14,7 +14,7 @@ from tests.transport.harness import LOOPBACK, WebSocket, connection_tls, request
 from hatchway.transport.listening.listener import Listener
 from hatchway.transport.listening.sources import Sources
 from hatchway.transport.websocket.connection import WebSocketConnection
-from hatchway.transport.websocket.server import Rest, WebSocketServer
+from hatchway.transport.websocket.server import Continuation, WebSocketServer
 
 
 @contextmanager
@@ -92,10 +92,10 @@ async def one_left_until(
 ) -> AsyncIterator[tuple[WebSocketServer, WebSocket]]:
     """A server that serves its clients at once and leaves `do` to be done, and one client of it."""
 
-    async def serve(client: WebSocketConnection, _address: str, _port: int) -> Rest:
+    async def serve(client: WebSocketConnection, _address: str, _port: int) -> Continuation:
         assert MINE.get() == "none"
         MINE.set("its own")
-        return Rest(after, do, client)
+        return Continuation(after, do, client)
 
     clients = WebSocketServer(serve, connection_tls)
     listener = Listener(clients.begin, Sources(asyncio.get_running_loop().time))

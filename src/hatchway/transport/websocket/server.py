@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _Given = TypeVarTuple("_Given")
 
 
-class Rest:
+class Continuation:
     """What is left to do for a client, once a future is done: `do` is called with `given` then, and run.
 
     Nothing waits meanwhile: a task and its coroutines would be a kilobyte of each idle client. To be made by
@@ -48,7 +48,7 @@ class WebSocketServer:
 
     def __init__(
         self,
-        serve: Callable[[WebSocketConnection, str, int], Coroutine[None, None, Rest | None]],
+        serve: Callable[[WebSocketConnection, str, int], Coroutine[None, None, Continuation | None]],
         tls: Callable[[], SSLContext | Context],
     ) -> None:
         """`serve` is run for each client whose request has come, with its IP address and port, and then what
@@ -63,7 +63,7 @@ class WebSocketServer:
         self._parsers = Parsers()
         # A client's request may come to be read in a call that another client's task asked for.
         self._variables = copy_context()
-        self._tasks: dict[asyncio.Task[Rest | None], WebSocketConnection] = {}
+        self._tasks: dict[asyncio.Task[Continuation | None], WebSocketConnection] = {}
         self._without_task = 0
 
     def __len__(self) -> int:
@@ -95,7 +95,7 @@ class WebSocketServer:
 
     def _run(
         self,
-        serving: Coroutine[None, None, Rest | None],
+        serving: Coroutine[None, None, Continuation | None],
         client: WebSocketConnection,
         variables: Variables | None = None,
     ) -> None:
@@ -103,7 +103,7 @@ class WebSocketServer:
         self._tasks[task] = client
         task.add_done_callback(self._served)
 
-    def _served(self, task: asyncio.Task[Rest | None]) -> None:
+    def _served(self, task: asyncio.Task[Continuation | None]) -> None:
         client = self._tasks.pop(task)
         if task.cancelled():
             return
@@ -112,9 +112,11 @@ class WebSocketServer:
             client.abort()
             problem = {"message": "a client could not be served", "exception": task.exception()}
             self._loop.call_exception_handler(problem)
-        elif (rest := task.result()) is not None:
+        elif (continuation := task.result()) is not None:
             self._without_task += 1
-            rest.after.add_done_callback(_Left(self, client, rest.do, rest.given), context=rest.variables)
+            continuation.after.add_done_callback(
+                _Continue(self, client, continuation.do, continuation.given), context=continuation.variables
+            )
 
     def go_on(self, client: WebSocketConnection, left: Coroutine[None, None, None]) -> None:
         """Run what was left to do for a client."""
@@ -122,7 +124,7 @@ class WebSocketServer:
         self._run(left, client)
 
 
-class _Left:
+class _Continue:
     """What calls `do` once a future is done. Each idle client has one; a partial of a method is larger."""
 
     __slots__ = ("client", "do", "given", "server")
