@@ -8,7 +8,7 @@ the answer for the client together with the event for the audit trail. What cann
 | `request` | the parameters of a request to open a tunnel. Pure |
 | `admission` | the decision on a request, and again on a tunnel that is open |
 | `decision` | what comes of it, as values. Pure |
-| `ways` | what comes of it again and again for the same caller and target, remembered |
+| `decision_cache` | a cache of what comes of it for the same caller and target |
 | `network` | whether the endpoint's and the instance's security groups let the connection through |
 | `served` | whose endpoints are this gateway's |
 | `off_limits`, `resolver` | where no tunnel leads; addresses of hosts known by name, looked up in a thread |

@@ -24,6 +24,7 @@ from hatchway.audit.events import (
 from hatchway.audit.log import to_json
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.decision import EVENT_SOURCE, Admitted, Call, Reevaluation, Refused
+from hatchway.gateway.admission.decision_cache import CachedDecision, CacheKey, DecisionCache, DecisionInputs
 from hatchway.gateway.admission.network import Flow, network_problem
 from hatchway.gateway.admission.preserve_client_ip import client_ip_problem
 from hatchway.gateway.admission.refusal import (
@@ -37,7 +38,6 @@ from hatchway.gateway.admission.refusal import (
     unauthenticated,
 )
 from hatchway.gateway.admission.request import BadParameter, read_tunnel_request
-from hatchway.gateway.admission.ways import Asked, Ground, Way, Ways
 from hatchway.gateway.snapshot.subjects import network_subjects
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Admission:
         self._off_limits = off_limits
         self._may_take_addresses = may_take_addresses
         self._keyed_digest = keyed_digest
-        self._ways = Ways()
+        self._cache = DecisionCache()
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
@@ -144,17 +144,19 @@ class Admission:
             identity = caller.principal.user_identity()
             return Refused(refusal=bad_request(problem.problem), call=call(identity))
 
-        asked = Asked(caller.principal.access_key_id, source_ip, user_agent, request)
-        way = self._ways.found(asked, snapshot.state)
-        if way is None:
+        key = CacheKey(caller.principal.access_key_id, source_ip, user_agent, request)
+        cached = self._cache.get(key, snapshot.state)
+        if cached is None:
             endpoint, instance = self._ends(request)
             between = snapshot.between(endpoint, instance) if endpoint and instance else ()
-            ground = Ground(caller, endpoint, instance, arns, between)
-            way = self._ways.find(asked, ground, snapshot.state)
-        if way is not None:
-            # What all tunnels of a way have in common is there once.
-            _, source_ip, user_agent, request = way.asked
-            return self._admit(tunnel_id, way, call(way.identity, request, way.resources, way.forms))
+            inputs = DecisionInputs(caller, endpoint, instance, arns, between)
+            cached = self._cache.revalidate(key, inputs, snapshot.state)
+        if cached is not None:
+            # What all tunnels of a cached decision have in common is there once.
+            _, source_ip, user_agent, request = cached.key
+            return self._admit(
+                tunnel_id, cached, call(cached.identity, request, cached.resources, cached.forms)
+            )
         identity = caller.principal.user_identity()
         target = ((arns.instance(instance.id), INSTANCE_RESOURCE_TYPE),) if instance else ()
         resources = ((arns.endpoint(request.endpoint_id), ENDPOINT_RESOURCE_TYPE), *target)
@@ -177,19 +179,19 @@ class Admission:
             is_reachable = (
                 instance is not None and self._network_problem(endpoint, instance, request, source_ip) is None
             )
-        way = Way(asked, ground, identity, resources, decision, subjects, {}, is_reachable)
-        if is_decided_alike(caller) and self._ways.remember(way, snapshot.state):
-            asking = asking._replace(forms=way.forms)
-        return self._admit(tunnel_id, way, asking)
+        cached = CachedDecision(key, inputs, identity, resources, decision, subjects, {}, is_reachable)
+        if is_decided_alike(caller) and self._cache.put(cached, snapshot.state):
+            asking = asking._replace(forms=cached.forms)
+        return self._admit(tunnel_id, cached, asking)
 
-    def _admit(self, tunnel_id: str, way: Way, call: Call) -> Admitted | Refused:
+    def _admit(self, tunnel_id: str, cached: CachedDecision, call: Call) -> Admitted | Refused:
         """What becomes of a tunnel that the policies allow."""
-        caller, endpoint, instance, _, _ = way.ground
+        caller, endpoint, instance, _, _ = cached.inputs
         request, source_ip = call.request, call.source.source_ip
         assert request is not None
 
         def refused(refusal: Refusal, *, perhaps_too_new: bool = False, **network: str) -> Refused:
-            additional = {"decision": json.loads(way.decision), **network}
+            additional = {"decision": json.loads(cached.decision), **network}
             return Refused(refusal=refusal, call=call, perhaps_too_new=perhaps_too_new, additional=additional)
 
         if endpoint is None or not endpoint.usable:
@@ -204,7 +206,7 @@ class Admission:
         if overrun is not None:
             return refused(overrun.refusal)
         address = parse_address(request.private_ip)
-        if way.is_reachable and instance is not None:
+        if cached.is_reachable and instance is not None:
             port_problem = self._off_limits.port_problem(address, request.remote_port)
             unreachable = port_problem or self._off_limits.instance_problem(instance, address)
         else:
@@ -221,9 +223,9 @@ class Admission:
             instance_id,
             quota,
             unreachable,
-            way.decision,
+            cached.decision,
             principal_quota,
-            way.subjects,
+            cached.subjects,
             source,
             endpoint.proxy_protocol,
         )

@@ -28,7 +28,8 @@ EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
 class Call(NamedTuple):
     """One request to open a tunnel, as the audit trail tells of it.
 
-    `forms`, by the names of events, are those of the records of all tunnels of its way: see `ways`.
+    `forms`, by the names of events, are those of the records of all tunnels of one cached decision: see
+    `decision_cache`.
     """
 
     source: EventSource

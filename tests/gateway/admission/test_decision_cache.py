@@ -29,7 +29,13 @@ from hatchway.domain.account import AuditRecord
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState, Rule
 from hatchway.gateway.admission.decision import Admitted, Refused
-from hatchway.gateway.admission.ways import LARGEST, Asked, Ground, Way, Ways
+from hatchway.gateway.admission.decision_cache import (
+    LARGEST,
+    CachedDecision,
+    CacheKey,
+    DecisionCache,
+    DecisionInputs,
+)
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.tunnel.registry import Registry
 
@@ -345,54 +351,54 @@ def test_what_was_refused_is_decided_each_time(
     assert gateway.asked == 2
 
 
-def test_no_more_ways_are_remembered_than_there_may_be_and_the_oldest_goes_first() -> None:
-    ways = Ways(most=2)
+def test_no_more_decisions_are_kept_than_there_may_be_and_the_oldest_goes_first() -> None:
+    cache = DecisionCache(most=2)
     for number in range(3):
-        ways.remember(way(number), STATE)
-    assert len(ways) == 2
-    assert ways.find(asked(0), GROUND, STATE) is None
-    assert ways.found(asked(0), STATE) is None
-    assert ways.find(asked(2), GROUND, STATE) is not None
+        cache.put(cached(number), STATE)
+    assert len(cache) == 2
+    assert cache.revalidate(asked(0), INPUTS, STATE) is None
+    assert cache.get(asked(0), STATE) is None
+    assert cache.revalidate(asked(2), INPUTS, STATE) is not None
 
 
-def test_a_way_on_other_ground_is_forgotten() -> None:
-    ways = Ways()
-    ways.remember(way(0), STATE)
-    assert ways.find(asked(0), GROUND._replace(instance=instance()), STATE) is None
-    ways.remember(way(0), STATE)
-    assert ways.find(asked(0), GROUND._replace(between=(_Anything(),)), STATE) is None
-    assert not len(ways)
-    assert ways.found(asked(0), STATE) is None
+def test_a_decision_of_other_inputs_is_forgotten() -> None:
+    cache = DecisionCache()
+    cache.put(cached(0), STATE)
+    assert cache.revalidate(asked(0), INPUTS._replace(instance=instance()), STATE) is None
+    cache.put(cached(0), STATE)
+    assert cache.revalidate(asked(0), INPUTS._replace(between=(_Anything(),)), STATE) is None
+    assert not len(cache)
+    assert cache.get(asked(0), STATE) is None
 
 
-def test_a_way_is_found_without_its_ground_in_the_state_in_which_that_was_looked_at() -> None:
-    ways = Ways()
-    ways.remember(way(0), STATE)
-    assert ways.found(asked(0), STATE) is not None
-    assert ways.found(asked(1), STATE) is None
+def test_a_decision_is_found_without_its_inputs_in_the_state_in_which_they_were_looked_at() -> None:
+    cache = DecisionCache()
+    cache.put(cached(0), STATE)
+    assert cache.get(asked(0), STATE) is not None
+    assert cache.get(asked(1), STATE) is None
     another = object()
-    assert ways.found(asked(0), another) is None
-    assert ways.find(asked(0), GROUND, another) is not None
-    assert ways.found(asked(0), another) is not None
-    assert ways.found(asked(0), STATE) is None
+    assert cache.get(asked(0), another) is None
+    assert cache.revalidate(asked(0), INPUTS, another) is not None
+    assert cache.get(asked(0), another) is not None
+    assert cache.get(asked(0), STATE) is None
 
 
-def test_a_decision_of_many_words_is_not_remembered() -> None:
-    ways = Ways()
-    assert not ways.remember(way(0)._replace(decision="x" * (LARGEST + 1)), STATE)
-    assert not len(ways)
+def test_a_decision_of_many_words_is_not_kept() -> None:
+    cache = DecisionCache()
+    assert not cache.put(cached(0)._replace(decision="x" * (LARGEST + 1)), STATE)
+    assert not len(cache)
 
 
-def asked(number: int) -> Asked:
-    return Asked(f"AKIA{number}", "192.0.2.7", "", TunnelRequest(ENDPOINT, "10.0.1.1", 22, 3600))
+def asked(number: int) -> CacheKey:
+    return CacheKey(f"AKIA{number}", "192.0.2.7", "", TunnelRequest(ENDPOINT, "10.0.1.1", 22, 3600))
 
 
 class _Anything:
-    """Of a ground only that it is this one counts."""
+    """Of an input only that it is this one counts."""
 
 
-GROUND = Ground(*(_Anything() for _ in range(4)))  # type: ignore[arg-type]
+INPUTS = DecisionInputs(*(_Anything() for _ in range(4)))  # type: ignore[arg-type]
 
 
-def way(number: int) -> Way:
-    return Way(asked(number), GROUND, {}, (), "{}", (), {})
+def cached(number: int) -> CachedDecision:
+    return CachedDecision(asked(number), INPUTS, {}, (), "{}", (), {})
