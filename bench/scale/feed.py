@@ -22,7 +22,7 @@ from hatchway.store import Store
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from hatchway.gateway.snapshot.subjects import Touched
+    from hatchway.gateway.snapshot.dependencies import Touched
     from hatchway.store import Changes
 
 _OF_A_PROCESS: Final = 10

@@ -105,7 +105,7 @@ async def _one(path: Path, tunnels: int, what: str, change: Callable[[Transactio
     snapshot, registry = Snapshot(GATEWAY_KEY), Registry()
     admission = Admission(snapshot, registry, served=Served(), off_limits=OffLimits(_NoAddresses(), snapshot))
     revocation = Revocation(admission, registry, lambda: datetime.now(UTC))
-    follower = Follower(store, snapshot, lambda _, subjects: revocation.changed(subjects))
+    follower = Follower(store, snapshot, lambda _, dependencies: revocation.changed(dependencies))
     follower.catch_up()
     relays = [_Relay() for _ in range(tunnels)]
     for number, relay in enumerate(relays):
@@ -113,7 +113,7 @@ async def _one(path: Path, tunnels: int, what: str, change: Callable[[Transactio
         reevaluation = admission.reevaluate(tunnel, datetime.now(UTC))
         if reevaluation.revoked is not None:
             raise RuntimeError(str(reevaluation.revoked))
-        registry.add(tunnel._replace(subjects=reevaluation.subjects), cast("Relay", relay))
+        registry.add(tunnel._replace(dependencies=reevaluation.dependencies), cast("Relay", relay))
     running = asyncio.create_task(revocation.run())
     await asyncio.sleep(0)
     with store.write() as tx:

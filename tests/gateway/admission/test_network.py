@@ -146,7 +146,7 @@ def test_a_host_that_registered_itself_elsewhere_is_a_target_until_gateways_keep
         tx.instances.put(replace(instance("10.0.1.77"), registered_itself=True))
     opened = admitted(ask(account, privateIpAddress="10.0.1.77"))
     assert opened.unreachable is None
-    assert ("addresses", "10.0.1.77") in opened.subjects
+    assert ("addresses", "10.0.1.77") in opened.dependencies
     with account.store.write() as tx:
         tx.api_addresses.put(ApiAddress(address="10.0.1.77", seen_at=THEN))
     admission = new_admission(snapshot_of(account), Carries(0), own=GATEWAY)
@@ -201,7 +201,7 @@ def test_a_tunnel_is_cut_when_its_target_becomes_a_machine_of_the_api(account: S
     snapshot = snapshot_of(account)
     admission = new_admission(snapshot, Carries(0), own=GATEWAY)
     opened = admitted(ask(account, privateIpAddress="10.0.1.77"))
-    assert ("addresses", "10.0.1.77") in opened.subjects
+    assert ("addresses", "10.0.1.77") in opened.dependencies
     with account.store.write() as tx:
         tx.api_addresses.put(ApiAddress(address="10.0.1.77", seen_at=THEN))
     snapshot.apply(account.store.changes(snapshot.position))

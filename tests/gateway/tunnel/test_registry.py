@@ -42,9 +42,9 @@ def test_a_tunnel_that_has_ended_counts_against_no_quota_and_is_there_until_it_i
 
 def test_what_is_kept_of_a_tunnel_is_all_but_how_it_was_decided() -> None:
     opened = admitted("tun-1")._replace(
-        decision="{}", principal_quota=7, subjects=(("users", "a"),), proxy_protocol=ProxyProtocol.V2
+        decision="{}", principal_quota=7, dependencies=(("users", "a"),), proxy_protocol=ProxyProtocol.V2
     )
     relay: Any = None
-    subjects = (("users", "a"),)
-    assert Registry().add(opened, relay) == opened._replace(decision="", subjects=subjects)
-    assert opened.kept(()) == opened._replace(decision="", subjects=())
+    dependencies = (("users", "a"),)
+    assert Registry().add(opened, relay) == opened._replace(decision="", dependencies=dependencies)
+    assert opened.kept(()) == opened._replace(decision="", dependencies=())

@@ -45,8 +45,8 @@ from hatchway.domain.identity import (
 )
 from hatchway.domain.network import InstanceState, NetworkInterface, Rule
 from hatchway.gateway.admission.decision import Admitted, Reevaluation
+from hatchway.gateway.snapshot.dependencies import touched
 from hatchway.gateway.snapshot.snapshot import Snapshot
-from hatchway.gateway.snapshot.subjects import touched
 from hatchway.gateway.snapshot.table import key_of
 from hatchway.gateway.tunnel.closures import ACCESS_REVOKED
 from hatchway.gateway.tunnel.registry import Registry

@@ -38,7 +38,7 @@ from hatchway.gateway.admission.refusal import (
     unauthenticated,
 )
 from hatchway.gateway.admission.request import BadParameter, read_tunnel_request
-from hatchway.gateway.snapshot.subjects import network_subjects
+from hatchway.gateway.snapshot.dependencies import network_dependencies
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from hatchway.gateway.admission.off_limits import OffLimits
     from hatchway.gateway.admission.refusal import Overrun, Refusal
     from hatchway.gateway.admission.served import Served
+    from hatchway.gateway.snapshot.dependencies import Dependency
     from hatchway.gateway.snapshot.snapshot import Snapshot
-    from hatchway.gateway.snapshot.subjects import Subject
     from hatchway.transport.websocket.handshake import Head
 
 NO_SIGNING_KEY: Final = (
@@ -171,15 +171,15 @@ class Admission:
                 additional={"decision": denied.authorization.to_json()},
             )
         decision = to_json(authorization.to_json())
-        subjects: tuple[Subject, ...] = ()
+        dependencies: tuple[Dependency, ...] = ()
         is_reachable = False
         if endpoint is not None:
-            subjects = self._subjects(caller, endpoint, instance, request)
+            dependencies = self._dependencies(caller, endpoint, instance, request)
             # Of an address that is no instance's it is asked each time.
             is_reachable = (
                 instance is not None and self._network_problem(endpoint, instance, request, source_ip) is None
             )
-        cached = CachedDecision(key, inputs, identity, resources, decision, subjects, {}, is_reachable)
+        cached = CachedDecision(key, inputs, identity, resources, decision, dependencies, {}, is_reachable)
         if is_decided_alike(caller) and self._cache.put(cached, snapshot.state):
             asking = asking._replace(forms=cached.forms)
         return self._admit(tunnel_id, cached, asking)
@@ -225,7 +225,7 @@ class Admission:
             unreachable,
             cached.decision,
             principal_quota,
-            cached.subjects,
+            cached.dependencies,
             source,
             endpoint.proxy_protocol,
         )
@@ -262,7 +262,7 @@ class Admission:
         )
         if unreachable is not None:
             return Reevaluation(revoked={"reason": unreachable})
-        return Reevaluation(subjects=self._subjects(caller, endpoint, instance, request))
+        return Reevaluation(dependencies=self._dependencies(caller, endpoint, instance, request))
 
     @property
     def _ends_with_credentials(self) -> bool:
@@ -368,10 +368,10 @@ class Admission:
         flow = Flow(endpoint, instance, address, request.remote_port, client)
         return network_problem(self._snapshot, self._served, self._off_limits, flow)
 
-    def _subjects(
+    def _dependencies(
         self, caller: Caller, endpoint: Endpoint, instance: Instance | None, request: TunnelRequest
-    ) -> tuple[Subject, ...]:
+    ) -> tuple[Dependency, ...]:
         return (
-            *self._snapshot.subjects_of(caller.principal.access_key_id),
-            *network_subjects(endpoint, instance, request.private_ip),
+            *self._snapshot.dependencies_of(caller.principal.access_key_id),
+            *network_dependencies(endpoint, instance, request.private_ip),
         )

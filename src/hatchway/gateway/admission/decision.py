@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hatchway.domain.endpoint import ProxyProtocol
     from hatchway.domain.reach import Address
     from hatchway.gateway.admission.refusal import Refusal
-    from hatchway.gateway.snapshot.subjects import Subject
+    from hatchway.gateway.snapshot.dependencies import Dependency
 
 EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
 
@@ -76,8 +76,8 @@ class Admitted(NamedTuple):
 
     `unreachable` says why the network forbids it all the same: to the client that reads as a target that does
     not answer. `quota` is how many tunnels the endpoint may carry at once, `principal_quota` how many the
-    principal may have, 0 for as many as it likes. `subjects` are what the decision depends on, and `decision`
-    is what the audit trail is told of it, as `to_json` writes it; empty once it has been told.
+    principal may have, 0 for as many as it likes. `dependencies` are what the decision depends on, and
+    `decision` is what the audit trail is told of it, as `to_json` writes it; empty once it has been told.
     """
 
     tunnel_id: str
@@ -90,7 +90,7 @@ class Admitted(NamedTuple):
     unreachable: str | None
     decision: str = ""
     principal_quota: int = 0
-    subjects: tuple[Subject, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
     source: Address | None = None
     """The address that the target sees; None for the gateway's own."""
     proxy_protocol: ProxyProtocol | None = None
@@ -100,10 +100,10 @@ class Admitted(NamedTuple):
     def source_ip(self) -> str:
         return self.call.source.source_ip
 
-    def kept(self, subjects: tuple[Subject, ...]) -> Admitted:
-        """The same with these subjects, and without the decision, as it is kept while the tunnel lasts."""
+    def kept(self, dependencies: tuple[Dependency, ...]) -> Admitted:
+        """The same with these dependencies and without the decision, as it is kept while the tunnel lasts."""
         # `_replace` takes three times as long.
-        return Admitted(*self[:8], "", self.principal_quota, subjects, *self[11:])
+        return Admitted(*self[:8], "", self.principal_quota, dependencies, *self[11:])
 
     @property
     def additional(self) -> dict[str, Any]:
@@ -140,5 +140,5 @@ class Refused:
 class Reevaluation:
     """Whether an open tunnel may go on, asked anew: `revoked` is None, else why not, for the audit trail."""
 
-    subjects: tuple[Subject, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
     revoked: dict[str, Any] | None = None

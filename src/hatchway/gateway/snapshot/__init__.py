@@ -7,6 +7,6 @@ and it alone changes the snapshot; everybody else asks it, and waits for nothing
 |---|---|
 | `table` | one table of the store in memory, found by more than its key |
 | `snapshot` | the tables that decisions need, and what they are asked |
-| `subjects` | what a decision depends on, so that a change finds the decisions that it touches. Pure |
+| `dependencies` | what a decision depends on, so that a change finds the decisions that it touches. Pure |
 | `follower` | keeping the snapshot up with the store, by its change feed |
 """

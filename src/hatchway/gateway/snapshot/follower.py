@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from hatchway.gateway.snapshot.subjects import touched
+from hatchway.gateway.snapshot.dependencies import touched
 from hatchway.gateway.snapshot.table import key_of
 from hatchway.store import BEGINNING, OF_VPCS, log_fields
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from hatchway.domain.account import Account
     from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.network import Vpc
+    from hatchway.gateway.snapshot.dependencies import Touched
     from hatchway.gateway.snapshot.snapshot import Snapshot
-    from hatchway.gateway.snapshot.subjects import Touched
     from hatchway.store import Changes, Serves, Store
     from hatchway.store.notifications import ChangeNotifications
 
@@ -75,9 +75,9 @@ class Follower:
     def catch_up(self) -> None:
         """Read what has changed, waiting for the store."""
         began = time.monotonic()
-        changes, subjects = self._read()
+        changes, dependencies = self._read()
         self._snapshot.apply(changes)
-        self._applied(changes, subjects)
+        self._applied(changes, dependencies)
         self.looked_at = began
 
     async def follow(self) -> None:
@@ -128,7 +128,7 @@ class Follower:
             self._behind = True
             return
         if news is not None:
-            changes, subjects = news
+            changes, dependencies = news
             if changes.restored:
                 self.restores += 1
                 log.warning(
@@ -139,7 +139,7 @@ class Follower:
                 )
             for _ in self._snapshot.applying(changes):
                 await asyncio.sleep(0)
-            self._applied(changes, subjects)
+            self._applied(changes, dependencies)
         self.looked_at = began
         self._looked.set()
         self._looked = asyncio.Event()

@@ -12,7 +12,7 @@ from hatchway.access.identities import IDENTITY_TABLES, resolve_caller
 from hatchway.access.signing_keys import SigningKeyOpener
 from hatchway.domain.arns import Arns
 from hatchway.domain.reach import parse_address
-from hatchway.gateway.snapshot.subjects import identity_subjects
+from hatchway.gateway.snapshot.dependencies import identity_dependencies
 from hatchway.gateway.snapshot.table import Table
 from hatchway.store import BEGINNING
 from hatchway.store.tables import FEED
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hatchway.domain.network import Instance, SecurityGroup, Vpc
     from hatchway.domain.reach import Address
     from hatchway.domain.session import Session
-    from hatchway.gateway.snapshot.subjects import Subject
+    from hatchway.gateway.snapshot.dependencies import Dependency
     from hatchway.gateway.snapshot.table import Key
     from hatchway.store import Changes
 
@@ -70,7 +70,7 @@ class Snapshot:
 
     def _forget_callers(self) -> None:
         self._callers: dict[str, Caller | None] = {}
-        self._subjects: dict[str, tuple[Subject, ...]] = {}
+        self._dependencies: dict[str, tuple[Dependency, ...]] = {}
         self._arns: Arns | None = None
 
     def apply(self, changes: Changes) -> None:
@@ -110,7 +110,7 @@ class Snapshot:
             gone = [key_id for (key_id,) in changes.deleted.get("sessions", ())]
             for key_id in (*gone, *(row.access_key_id for row in changes.changed.get("sessions", ()))):
                 self._callers.pop(key_id, None)
-                self._subjects.pop(key_id, None)
+                self._dependencies.pop(key_id, None)
         self.position = changes.position
         self.state = object()
 
@@ -201,11 +201,11 @@ class Snapshot:
             self._callers[access_key_id] = resolve_caller(self, access_key_id)
         return self._callers[access_key_id]
 
-    def subjects_of(self, access_key_id: str) -> tuple[Subject, ...]:
-        """The subjects that say who holds a known key, and what its policies are."""
-        if access_key_id not in self._subjects:
-            self._subjects[access_key_id] = identity_subjects(self, access_key_id)
-        return self._subjects[access_key_id]
+    def dependencies_of(self, access_key_id: str) -> tuple[Dependency, ...]:
+        """Who holds a known key, and what its policies are, as dependencies."""
+        if access_key_id not in self._dependencies:
+            self._dependencies[access_key_id] = identity_dependencies(self, access_key_id)
+        return self._dependencies[access_key_id]
 
     @property
     def sealed_under(self) -> frozenset[str]:

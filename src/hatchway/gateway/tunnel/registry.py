@@ -6,13 +6,13 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from hatchway.gateway.snapshot.subjects import SubjectIndex
+from hatchway.gateway.snapshot.dependencies import DependencyIndex
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 
     from hatchway.gateway.admission.decision import Admitted
-    from hatchway.gateway.snapshot.subjects import Subject
+    from hatchway.gateway.snapshot.dependencies import Dependency
     from hatchway.gateway.tunnel.relay import Relay
     from hatchway.transport.websocket.close import Closure
 
@@ -24,8 +24,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._tunnels: dict[str, tuple[Admitted, Relay]] = {}
-        self._subjects: dict[str, tuple[Subject, ...]] = {}
-        self._index = SubjectIndex()
+        self._dependencies: dict[str, tuple[Dependency, ...]] = {}
+        self._index = DependencyIndex()
         self._causes: dict[str, Mapping[str, Any]] = {}
         self._recorded: set[str] = set()
         # Those that count against no quota any more.
@@ -70,9 +70,9 @@ class Registry:
         self._ended.add(admitted.tunnel_id)
         self._free(admitted)
 
-    def depending_on(self, subjects: Set[Subject]) -> Iterable[str]:
-        """The ids of the tunnels whose decisions depend on any of the subjects."""
-        return self._index.depending_on(subjects)
+    def depending_on(self, dependencies: Set[Dependency]) -> Iterable[str]:
+        """The ids of the tunnels whose decisions have any of these dependencies."""
+        return self._index.depending_on(dependencies)
 
     def cause(self, tunnel_id: str) -> Mapping[str, Any]:
         """Why `cut` ended the tunnel; empty when something else did."""
@@ -81,25 +81,25 @@ class Registry:
     def add(self, admitted: Admitted, relay: Relay) -> Admitted:
         """Returns what is to be kept of the decision while the tunnel lasts."""
         tunnel_id = admitted.tunnel_id
-        # What the decision was made of, nobody needs as long as the tunnel lasts; the subjects are shared.
-        subjects = self._subjects[tunnel_id] = self._index.add(tunnel_id, admitted.subjects)
-        kept = admitted.kept(subjects)
+        # What the decision was made of, nobody needs while the tunnel lasts; the dependencies are shared.
+        dependencies = self._dependencies[tunnel_id] = self._index.add(tunnel_id, admitted.dependencies)
+        kept = admitted.kept(dependencies)
         self._tunnels[tunnel_id] = (kept, relay)
         self._on_endpoint[admitted.request.endpoint_id] += 1
         self._of_principal[admitted.principal.maker_id] += 1
         self._empty.clear()
         return kept
 
-    def reindex(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> None:
-        """The decision on a tunnel that is being carried depends on these subjects from now on."""
-        if subjects != self._subjects[tunnel_id]:
-            self._index.remove(tunnel_id, self._subjects[tunnel_id])
-            self._subjects[tunnel_id] = self._index.add(tunnel_id, subjects)
+    def reindex(self, tunnel_id: str, dependencies: tuple[Dependency, ...]) -> None:
+        """The decision on a tunnel that is being carried has these dependencies from now on."""
+        if dependencies != self._dependencies[tunnel_id]:
+            self._index.remove(tunnel_id, self._dependencies[tunnel_id])
+            self._dependencies[tunnel_id] = self._index.add(tunnel_id, dependencies)
 
     def remove(self, admitted: Admitted) -> None:
         tunnel_id = admitted.tunnel_id
         del self._tunnels[tunnel_id]
-        self._index.remove(tunnel_id, self._subjects.pop(tunnel_id))
+        self._index.remove(tunnel_id, self._dependencies.pop(tunnel_id))
         self._causes.pop(tunnel_id, None)
         self._recorded.discard(tunnel_id)
         if tunnel_id in self._ended:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hatchway.gateway.admission.decision import Admitted, Reevaluation
-    from hatchway.gateway.snapshot.subjects import Touched
+    from hatchway.gateway.snapshot.dependencies import Touched
     from hatchway.gateway.tunnel.registry import Registry
     from hatchway.store import Changes
 
@@ -43,10 +43,10 @@ class Revocation:
         self._due: dict[str, None] = {}
         self._wake = asyncio.Event()
 
-    def changed(self, subjects: Touched) -> None:
+    def changed(self, dependencies: Touched) -> None:
         """Have the tunnels decided on again that depend on these; changes that touch them are applied."""
         registry = self._registry
-        ids = registry.ids() if subjects is None else registry.depending_on(subjects)
+        ids = registry.ids() if dependencies is None else registry.depending_on(dependencies)
         self._due.update(dict.fromkeys(ids))
         if self._due:
             self._wake.set()
@@ -85,7 +85,7 @@ class Revocation:
             self._registry.cut(tunnel_id, ACCESS_REVOKED, cause)
             return
         if reevaluation.revoked is None:
-            self._registry.reindex(tunnel_id, reevaluation.subjects)
+            self._registry.reindex(tunnel_id, reevaluation.dependencies)
         else:
             why = str(reevaluation.revoked["reason"]) if may_know else ""
             self._registry.cut(tunnel_id, ACCESS_REVOKED, {"revocation": reevaluation.revoked}, why)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from hatchway.access.vault import Vault
     from hatchway.audit.group_commit import GroupCommit
-    from hatchway.gateway.snapshot.subjects import Touched
+    from hatchway.gateway.snapshot.dependencies import Touched
     from hatchway.gateway.telemetry.metrics import Metrics
     from hatchway.gateway.worker.drain_requests import DrainRequests
     from hatchway.store import Changes, MachineMembership, SchemaWatch, Store
@@ -339,14 +339,14 @@ class Worker:
                 ended += 1
         return ended
 
-    def _changed(self, changes: Changes, subjects: Touched) -> None:
-        """The snapshot has become what these changes make it; they touch these subjects."""
+    def _changed(self, changes: Changes, dependencies: Touched) -> None:
+        """The snapshot has become what these changes make it; they touch these dependencies."""
         self._log_foreign_keys(changes)
         if changes.restored:
             self._store_restored()
         terminate(self._registry, changes)
         if self._settings.revocation:
-            self._revocation.changed(subjects)
+            self._revocation.changed(dependencies)
 
     def _expired(self, tunnel_id: str) -> None:
         """The credentials of a tunnel have expired."""

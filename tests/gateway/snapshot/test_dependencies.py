@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.gateway.snapshot.subjects import _DECIDE_ON_ALL, _SUBJECTS, SubjectIndex
+from hatchway.gateway.snapshot.dependencies import _DECIDE_ON_ALL, _DEPENDENCIES, DependencyIndex
 from hatchway.store.tables import FEED
 
 AFFECT_NO_TUNNEL = {
@@ -13,16 +13,16 @@ AFFECT_NO_TUNNEL = {
     "terminations": "which end one tunnel without a decision",
 }
 
-subjects = st.lists(st.sampled_from([("users", "a"), ("users", "b"), ("policies", "p"), ("vpcs", "v")])).map(
-    tuple
-)
+dependencies = st.lists(
+    st.sampled_from([("users", "a"), ("users", "b"), ("policies", "p"), ("vpcs", "v")])
+).map(tuple)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5).map(str), subjects)), st.frozensets(st.sampled_from("abpvx")))
-def test_the_index_finds_the_tunnels_that_depend_on_any_subject_and_forgets_those_that_are_gone(
+@given(st.lists(st.tuples(st.integers(0, 5).map(str), dependencies)), st.frozensets(st.sampled_from("abpvx")))
+def test_the_index_finds_the_tunnels_that_have_any_of_the_dependencies_and_forgets_those_that_are_gone(
     steps: list[tuple[str, tuple[tuple[str, str], ...]]], names: frozenset[str]
 ) -> None:
-    index, present = SubjectIndex(), dict[str, tuple[tuple[str, ...], ...]]()
+    index, present = DependencyIndex(), dict[str, tuple[tuple[str, ...], ...]]()
     asked = {(table, name) for table in ("users", "policies", "vpcs") for name in names}
     for tunnel_id, depends_on in steps:
         if tunnel_id in present:
@@ -35,15 +35,15 @@ def test_the_index_finds_the_tunnels_that_depend_on_any_subject_and_forgets_thos
         }
     for tunnel_id, its in present.items():
         index.remove(tunnel_id, its)
-    assert vars(index) == vars(SubjectIndex())
+    assert vars(index) == vars(DependencyIndex())
 
 
 def test_tunnels_that_depend_on_the_same_share_what_they_depend_on() -> None:
-    index = SubjectIndex()
+    index = DependencyIndex()
     ones = index.add("tun-1", (("users", "a"), ("vpcs", "v")))
     assert index.add("tun-2", (("users", "a"), ("vpcs", "v"))) is ones
 
 
 def test_of_each_table_that_gateways_follow_it_is_said_which_tunnels_it_affects() -> None:
-    said = [*_SUBJECTS, *_DECIDE_ON_ALL, *AFFECT_NO_TUNNEL]
+    said = [*_DEPENDENCIES, *_DECIDE_ON_ALL, *AFFECT_NO_TUNNEL]
     assert sorted(said) == sorted(table.name for table in FEED)

@@ -1,7 +1,8 @@
 """What a decision on a tunnel depends on, and what of that a change touches.
 
-A subject is a row, or several that matter to the same decisions, by table and key. A tunnel whose subjects no
-change has touched would be decided on as before; so only the others are decided on again. Pure.
+A dependency is a row, or several that matter to the same decisions, by table and key. A tunnel of whose
+dependencies no change has touched one would be decided on as before; so only the others are decided on again.
+Pure.
 """
 
 from __future__ import annotations
@@ -19,25 +20,25 @@ if TYPE_CHECKING:
     from hatchway.domain.network import Instance
     from hatchway.store import Changes
 
-Subject = tuple[str, ...]
+Dependency = tuple[str, ...]
 
-Touched = frozenset[Subject] | None
+Touched = frozenset[Dependency] | None
 """What changes touch; None is everything."""
 
 _OWNERS: Final = {OwnerKind.USER: "users", OwnerKind.GROUP: "groups", OwnerKind.ROLE: "roles"}
 
 
-def _same(table: str) -> Callable[[Subject], Subject]:
+def _same(table: str) -> Callable[[Dependency], Dependency]:
     return lambda key: (table, *key)
 
 
-def _owner(key: Subject) -> Subject:
+def _owner(key: Dependency) -> Dependency:
     return (_OWNERS[OwnerKind(key[0])], key[1])
 
 
-# From a row's primary key to its subject. A table that is neither here nor in `_DECIDE_ON_ALL` affects no
+# From a row's primary key to its dependency. A table that is neither here nor in `_DECIDE_ON_ALL` affects no
 # tunnel; a test has a list of these.
-_SUBJECTS: Final[dict[str, Callable[[Subject], Subject]]] = {
+_DEPENDENCIES: Final[dict[str, Callable[[Dependency], Dependency]]] = {
     "access_keys": _same("access_keys"),
     "sessions": _same("sessions"),
     "users": _same("users"),
@@ -57,22 +58,22 @@ _SUBJECTS: Final[dict[str, Callable[[Subject], Subject]]] = {
 _DECIDE_ON_ALL: Final = frozenset({"accounts", "guardrails"})
 
 
-def identity_subjects(identities: Identities, access_key_id: str) -> tuple[Subject, ...]:
-    """The subjects that say who holds a key, and what its policies are. Empty when there is no such key."""
+def identity_dependencies(identities: Identities, access_key_id: str) -> tuple[Dependency, ...]:
+    """Who holds a key, and what its policies are, as dependencies. Empty when there is no such key."""
     session = identities.session(access_key_id)
     if session is not None:
         return (
             ("sessions", access_key_id),
-            *_owner_subjects(identities, session.kind is SessionKind.ROLE, session.owner_name),
+            *_owner_dependencies(identities, session.kind is SessionKind.ROLE, session.owner_name),
             *(("policies", arn) for arn in session.policy_arns),
         )
     key = identities.access_key(access_key_id)
     if key is None:
         return ()
-    return ("access_keys", access_key_id), *_owner_subjects(identities, False, key.user_name)
+    return ("access_keys", access_key_id), *_owner_dependencies(identities, False, key.user_name)
 
 
-def _owner_subjects(identities: Identities, is_role: bool, name: str | None) -> Iterable[Subject]:
+def _owner_dependencies(identities: Identities, is_role: bool, name: str | None) -> Iterable[Dependency]:
     """What a user's or role's policies are; of the root user (None) there are the guardrails."""
     policies = list(identities.guardrails())
     if name is not None:
@@ -89,24 +90,24 @@ def _owner_subjects(identities: Identities, is_role: bool, name: str | None) -> 
         yield ("policies", arn)
 
 
-def network_subjects(endpoint: Endpoint, instance: Instance | None, address: str) -> list[Subject]:
+def network_dependencies(endpoint: Endpoint, instance: Instance | None, address: str) -> list[Dependency]:
     """What the rest of a decision depends on, for an address in its canonical form."""
-    subjects: list[Subject] = [
+    dependencies: list[Dependency] = [
         ("endpoints", endpoint.id),
         ("vpcs", endpoint.vpc_id),
         ("addresses", address),
     ]
     groups = endpoint.security_group_ids
     if instance is not None:
-        subjects.append(("instances", instance.id))
+        dependencies.append(("instances", instance.id))
         groups += instance.security_group_ids
-    subjects += [("security_groups", group_id) for group_id in groups]
-    subjects += [("network_interfaces", interface_id) for interface_id in endpoint.network_interface_ids]
-    return subjects
+    dependencies += [("security_groups", group_id) for group_id in groups]
+    dependencies += [("network_interfaces", interface_id) for interface_id in endpoint.network_interface_ids]
+    return dependencies
 
 
-def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> Touched:
-    """The subjects that changes touch; None when every decision depends on them.
+def touched(changes: Changes, key_of: Callable[[str, Any], Dependency]) -> Touched:
+    """The dependencies that changes touch; None when every decision depends on them.
 
     `key_of` tells the primary key of a table's row.
     """
@@ -115,64 +116,64 @@ def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> Touched:
     if any(changes.deleted.get(table) for table in _DECIDE_ON_ALL):
         return None
     keys = {table: [key_of(table, row) for row in rows] for table, rows in changes.changed.items()}
-    subjects = {
-        subject(key)
-        for table, subject in _SUBJECTS.items()
+    dependencies = {
+        dependency(key)
+        for table, dependency in _DEPENDENCIES.items()
         for key in (*keys.get(table, ()), *changes.deleted.get(table, ()))
     }
     # An instance that gets an address matters to the tunnels that lead there without an instance, or through
     # the endpoint of another VPC.
-    subjects |= {
+    dependencies |= {
         ("addresses", address) for row in changes.changed.get("instances", ()) for address in row.addresses
     }
-    return frozenset(subjects)
+    return frozenset(dependencies)
 
 
 class _Group:
-    """Tunnels that depend on the same subjects. Its hash is its own: that of all subjects takes long."""
+    """Tunnels with the same dependencies. Its hash is its own: that of all dependencies takes long."""
 
-    __slots__ = ("ids", "subjects")
+    __slots__ = ("dependencies", "ids")
 
-    def __init__(self, subjects: tuple[Subject, ...]) -> None:
-        self.subjects = subjects
+    def __init__(self, dependencies: tuple[Dependency, ...]) -> None:
+        self.dependencies = dependencies
         self.ids = set[str]()
 
 
-class SubjectIndex:
-    """Ids of tunnels by the subjects that they depend on.
+class DependencyIndex:
+    """Ids of tunnels by their dependencies.
 
-    Many tunnels depend on the same ones, so ids are kept once, by all subjects of a tunnel.
+    Many tunnels depend on the same ones, so ids are kept once, by all dependencies of a tunnel.
     """
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[Subject, ...], _Group] = {}
-        self._with: dict[Subject, set[_Group]] = {}
+        self._groups: dict[tuple[Dependency, ...], _Group] = {}
+        self._with: dict[Dependency, set[_Group]] = {}
 
-    def add(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> tuple[Subject, ...]:
-        """Returns the subjects, which are one object for all tunnels that have the same."""
-        group = self._groups.get(subjects)
+    def add(self, tunnel_id: str, dependencies: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
+        """Returns the dependencies, which are one object for all tunnels that have the same."""
+        group = self._groups.get(dependencies)
         if group is None:
-            group = self._groups[subjects] = _Group(subjects)
-            for subject in subjects:
-                self._with.setdefault(subject, set()).add(group)
+            group = self._groups[dependencies] = _Group(dependencies)
+            for dependency in dependencies:
+                self._with.setdefault(dependency, set()).add(group)
         group.ids.add(tunnel_id)
-        return group.subjects
+        return group.dependencies
 
-    def remove(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> None:
-        group = self._groups[subjects]
+    def remove(self, tunnel_id: str, dependencies: tuple[Dependency, ...]) -> None:
+        group = self._groups[dependencies]
         group.ids.discard(tunnel_id)
         if group.ids:
             return
-        del self._groups[subjects]
+        del self._groups[dependencies]
         # One may stand twice: the same security group at both ends.
-        for subject in set(subjects):
-            groups = self._with[subject]
+        for dependency in set(dependencies):
+            groups = self._with[dependency]
             groups.discard(group)
             if not groups:
-                del self._with[subject]
+                del self._with[dependency]
 
-    def depending_on(self, subjects: Set[Subject]) -> set[str]:
-        if len(subjects) > len(self._with):
-            subjects = self._with.keys() & subjects
-        groups = set().union(*(self._with.get(subject, ()) for subject in subjects))
+    def depending_on(self, dependencies: Set[Dependency]) -> set[str]:
+        if len(dependencies) > len(self._with):
+            dependencies = self._with.keys() & dependencies
+        groups = set().union(*(self._with.get(dependency, ()) for dependency in dependencies))
         return set().union(*(group.ids for group in groups))
