@@ -1,4 +1,4 @@
-"""The control plane: one HTTP application, one module a service.
+"""The control plane: one HTTP application, a package for each service, and the account's housekeeping.
 
 A call's way: `http.server` (TLS, limits, keep-alive) → `application` (which kind of request; its size and
 time) → `dispatcher` (authenticate, parse, run, record; errors become responses) → an operation in `ec2`,

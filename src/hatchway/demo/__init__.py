@@ -6,7 +6,6 @@
 | `environment` | a server of its own with two hosts and three users, taken down whatever happens |
 | `hosts` | a host's SSH server: OpenSSH's sshd run by the current user, or the one in `python_ssh` |
 | `python_ssh` | an SSH server and client in Python, for machines without OpenSSH |
-| `processes` | processes that end with the demo |
 | `runner` | runs the steps of the scenario through the real API and real tunnels |
 | `output` | what is printed |
 | `run` | all of it, from beginning to end |

@@ -28,7 +28,6 @@ from hatchway.demo.hosts import (
     ssh_port,
     start_host,
 )
-from hatchway.demo.processes import Processes
 from hatchway.domain.account import Account
 from hatchway.errors import CommandFailed
 from hatchway.fleet import parse_fleet
@@ -36,6 +35,7 @@ from hatchway.installation.creation import create_installation
 from hatchway.installation.installation import Installation, open_installation
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
+from hatchway.supervision.processes import Processes
 
 ADMINISTRATOR: Final = "administrator"
 

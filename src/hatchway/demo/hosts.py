@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hatchway.client.os_user import is_os_user
-from hatchway.demo.processes import Processes
 from hatchway.errors import CommandFailed
 from hatchway.host.script import HostLayout, authorized_keys_command
+from hatchway.supervision.processes import Processes
 
 _SYSTEM_PATH: Final = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin:/bin"
 _SSH_PORTS: Final = (22, 2222)

@@ -21,7 +21,6 @@ from typing import Any, Final
 from hatchway.administration.access_keys import KeysOnServer
 from hatchway.audit.local_trail import administrator
 from hatchway.control.fleet import apply_fleet
-from hatchway.demo.processes import Processes
 from hatchway.doctor.findings import Finding, error, ok
 from hatchway.domain.account import Account
 from hatchway.errors import CommandFailed
@@ -29,6 +28,7 @@ from hatchway.fleet import parse_fleet
 from hatchway.installation.creation import create_installation
 from hatchway.installation.installation import open_installation
 from hatchway.settings import DataDirectory
+from hatchway.supervision.processes import Processes
 
 BYTES: Final = 1 << 20
 TIMEOUT: Final = 30.0

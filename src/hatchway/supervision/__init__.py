@@ -9,6 +9,7 @@ tunnel.
 | `supervisor` | the parent: starts, watches, stops |
 | `supervised` | the child's side: the socket that it listens on, and what its supervisor tells it |
 | `handover` | what one supervisor leaves to the next: listening sockets, control sockets |
+| `processes` | those of a demo or a trial, which end with what started them |
 | `service_manager` | systemd's protocol (sd_notify(3), file descriptor store) |
 
 What must hold here: processes of two versions meet in a restart, so the names of what the service manager
