@@ -7,6 +7,7 @@ end.
 |---|---|
 | `process` | a worker as a process: port, user, key and store, which it takes before it serves |
 | `worker` | everything that it has, put together; when it listens, drains and ends |
+| `parts` | what it does all the time besides its tunnels, as one |
 | `drain_requests` | being asked by URL to take no more tunnels |
 | `new_ids` | ids of tunnels, requests and events |
 """

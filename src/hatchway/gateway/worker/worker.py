@@ -35,6 +35,7 @@ from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
 from hatchway.gateway.worker.new_ids import NewIds
+from hatchway.gateway.worker.parts import Parts
 from hatchway.privileges import as_owner_of
 from hatchway.settings import Address, Cipher, Settings
 from hatchway.transport.connection.transparent_proxying import may_take_addresses
@@ -47,7 +48,7 @@ from hatchway.transport.server_tls import AES_128_FIRST, AES_256_FIRST, ServerTl
 from hatchway.transport.websocket.server import WebSocketServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from hatchway.access.vault import Vault
     from hatchway.audit.group_commit import GroupCommit
@@ -74,13 +75,6 @@ _REPLACED: Final = 0
 
 _ORPHANED: Final = -1
 """Instead of a signal: the supervisor is gone, and nobody has replaced this process."""
-
-_PART_ENDED: Final = -2
-"""Instead of a signal: something that this process always does has ended."""
-
-
-class PartEnded(Exception):
-    """Something that a worker always does has ended, though nothing told it to."""
 
 
 class Worker:
@@ -256,7 +250,7 @@ class Worker:
             # What it would need to go on is not given to it any more.
             self._membership.run(removed=lambda: registry.cut_all(GATEWAY_STOPPING)),
         ]
-        parts = _Parts(work, stopping)
+        parts = Parts(work, stopping)
         core = "compiled" if uses_core(self._settings) else "Python"
         log.info("gateway starts", address=str(address), worker_id=self._worker_id, core=core)
         on_ready(address)
@@ -367,46 +361,6 @@ class Worker:
                 problem="this gateway has another gateway key than the control plane: put that in the place"
                 " of gateway.key (or HATCHWAY_GATEWAY_KEY), or have this machine join again (hatchway join)",
             )
-
-
-class _Parts:
-    """What a worker does besides its tunnels, as long as it is there.
-
-    Without one of them, what may be open no more would stay open. So when one ends, the tunnels are closed at
-    once, as by a second signal.
-    """
-
-    def __init__(self, work: Iterable[Coroutine[Any, Any, None]], stopping: asyncio.Queue[int]) -> None:
-        self._stopping = stopping
-        self._ended: asyncio.Task[None] | None = None
-        self._tasks = [asyncio.create_task(each, name=getattr(each, "__qualname__", None)) for each in work]
-        for task in self._tasks:
-            task.add_done_callback(self._end)
-
-    def _end(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            return
-        problem = task.exception()
-        log.error("gateway cannot go on: a part of it has ended", part=task.get_name(), exc_info=problem)
-        self._ended = self._ended or task
-        for _ in range(2):
-            self._stopping.put_nowait(_PART_ENDED)
-
-    def cancel(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-
-    @property
-    def has_ended(self) -> bool:
-        return self._ended is not None
-
-    def check(self) -> None:
-        """
-        Raises:
-            PartEnded: one has ended by itself.
-        """
-        if self._ended is not None:
-            raise PartEnded(self._ended.get_name()) from self._ended.exception()
 
 
 @contextmanager
