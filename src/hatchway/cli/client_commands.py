@@ -358,9 +358,9 @@ def rdp(
     from hatchway.client.forward import local_port_like
     from hatchway.client.profile import Profile
     from hatchway.client.rdp import carry_session, find_program, rdp_file
-    from hatchway.client.scratch import scratch_directory
+    from hatchway.client.temporary_directory import temporary_directory
 
-    with connecting.as_ssh_ends(), scratch_directory() as directory:
+    with connecting.as_ssh_ends(), temporary_directory() as directory:
         port = local_port or local_port_like(0)
         text = rdp_file(port, user)
         options = tunnel.options()._replace(host=host.rpartition("@")[2], remote_port=remote_port)

@@ -45,7 +45,7 @@ for what is open; the plan opens any number of tunnels:
 | `rdp` | Remote Desktop through one, with a file that leads there |
 | `ssh` | OpenSSH with a key made for the call |
 | `openssh` | its programs, run: ssh in the foreground, ssh-keygen |
-| `scratch` | directories for what one command needs, gone with it or with a later one |
+| `temporary_directory` | directories for what one command needs, gone with it or with a later one |
 | `standby` | its tunnel, by a process that is there before ssh asks for it |
 | `host_keys` | the keys by which hosts are known, for ssh to trust no others |
 | `proxy_command` | the line by which ssh runs the tunnel. Pure |

@@ -31,9 +31,9 @@ from hatchway.client.openssh import (
     version_being_asked,
 )
 from hatchway.client.proxy_command import jump_command, tunnel_command
-from hatchway.client.scratch import scratch_directory
 from hatchway.client.ssh_line import parse_ssh_line, values_of
 from hatchway.client.standby import standing_by
+from hatchway.client.temporary_directory import temporary_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -186,7 +186,7 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
     if not options.connects:
         return run_in_foreground([program, *ssh_command(find_way(profile, options), options, None)[1:]])
     with (
-        scratch_directory(_place(), tidies=True) as directory,
+        temporary_directory(_place(), tidies=True) as directory,
         # Both are there by the time that all has been asked.
         key_in_making(directory / "key") as public_key,
         version_being_asked(program) as version,

@@ -14,8 +14,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hatchway.client.scratch import scratch_directory
 from hatchway.client.ssh_line import values_of
+from hatchway.client.temporary_directory import temporary_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ def _asked(line: SshLine, config: bytes) -> Configured:
     said = [word for value in values_of(line.options, "o") for word in ("-o", value)]
     said += ["-l", line.user] if line.user is not None else []
     said += ["-p", str(line.port)] if line.port is not None else []
-    with scratch_directory() as directory:
+    with temporary_directory() as directory:
         file = directory / "config"
         file.write_bytes(config)
         command = [program, "-G", "-F", str(file), *said, "--", line.destination]

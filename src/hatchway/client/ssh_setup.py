@@ -35,7 +35,6 @@ from hatchway.client.host_list import list_hosts
 from hatchway.client.hosts import RUNNING
 from hatchway.client.openssh import SshMissing, make_key
 from hatchway.client.proxy_command import option_words, profile_options, program, proxy_line, tunnel_options
-from hatchway.client.scratch import scratch_directory
 from hatchway.client.shared_files import profile_name
 from hatchway.client.ssh_config import (
     PLAIN_NAME,
@@ -52,6 +51,7 @@ from hatchway.client.ssh_config import (
     without_include,
 )
 from hatchway.client.ssh_settings import ssh_directory
+from hatchway.client.temporary_directory import temporary_directory
 from hatchway.client.whole_file import put_whole
 
 if TYPE_CHECKING:
@@ -319,7 +319,7 @@ def _refusal(config: str) -> str:
 
 
 def _settings_for(host: str, config: str) -> subprocess.CompletedProcess[str]:
-    with scratch_directory() as directory:
+    with temporary_directory() as directory:
         file = directory / "config"
         file.write_bytes(config.encode("utf-8", "surrogateescape"))
         command = [_ssh_program(), "-F", str(file), "-G", "--", host]

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from hatchway.client.scratch import scratch_directory
+from hatchway.client.temporary_directory import temporary_directory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no such locks")
 
 PROGRAM = """
 import sys, time
-from hatchway.client.scratch import scratch_directory
+from hatchway.client.temporary_directory import temporary_directory
 
-with scratch_directory(sys.argv[1]) as directory:
+with temporary_directory(sys.argv[1]) as directory:
     (directory / "key").write_text("secret")
     print(directory, flush=True)
     time.sleep(600)
@@ -25,7 +25,7 @@ with scratch_directory(sys.argv[1]) as directory:
 
 
 def test_it_is_its_owners_alone_and_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
-    with scratch_directory(str(tmp_path)) as directory:
+    with temporary_directory(str(tmp_path)) as directory:
         assert directory.stat().st_mode & 0o777 == 0o700
         (directory / "key").write_text("secret")
     assert list(tmp_path.iterdir()) == []
@@ -51,15 +51,15 @@ def test_that_of_a_command_that_was_killed_is_removed_by_a_later_one_and_nothing
         kept = {second.name, "hatchway-mine", "hatchway-others", "hatchway-link"}
 
         def left() -> set[str]:
-            with scratch_directory(str(tmp_path), tidies=True):
+            with temporary_directory(str(tmp_path), tidies=True):
                 pass
             return {path.name for path in tmp_path.iterdir()}
 
         # Whoever has only just made one may not have got the lock yet.
         assert left() == {first.name, *kept}
         now = time.time()
-        monkeypatch.setattr("hatchway.client.scratch.time.time", lambda: now + 3600)
-        with scratch_directory(str(tmp_path)):
+        monkeypatch.setattr("hatchway.client.temporary_directory.time.time", lambda: now + 3600)
+        with temporary_directory(str(tmp_path)):
             assert left() >= kept
             assert not first.exists()
         assert (second / "key").read_text() == "secret"

@@ -27,7 +27,7 @@ _YOUNG: Final = 60.0
 
 
 @contextmanager
-def scratch_directory(place: str | None = None, *, tidies: bool = False) -> Iterator[Path]:
+def temporary_directory(place: str | None = None, *, tidies: bool = False) -> Iterator[Path]:
     """A directory, its owner's alone, that is there within this.
 
     Args:
