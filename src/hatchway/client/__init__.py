@@ -50,7 +50,7 @@ for what is open; the plan opens any number of tunnels:
 | `host_keys` | the keys by which hosts are known, for ssh to trust no others |
 | `proxy_command` | the line by which ssh runs the tunnel. Pure |
 | `ssh_config` | what OpenSSH's own configuration is told of hosts. Pure |
-| `whole_file` | a user's file put in place whole or not at all |
+| `atomic_file` | a user's file written atomically: whole or not at all |
 | `ssh_setup` | `~/.ssh` given that, and freed of it again |
 | `ssh_line` | what the user says to ssh, read as ssh reads it. Pure |
 | `ssh_settings` | what ssh's own files say of the user and the port |

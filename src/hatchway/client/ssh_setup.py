@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hatchway.client.atomic_file import write_atomically
 from hatchway.client.errors import ClientError, InvalidOption, printable
 from hatchway.client.host_keys import (
     MISMATCH_SCRIPT,
@@ -52,7 +53,6 @@ from hatchway.client.ssh_config import (
 )
 from hatchway.client.ssh_settings import ssh_directory
 from hatchway.client.temporary_directory import temporary_directory
-from hatchway.client.whole_file import put_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -129,7 +129,7 @@ def write_ssh_config(
         for name in ("key", "key.pub"):
             (state / name).unlink(missing_ok=True)
         make_key(state / "key")
-    put_whole(state / "mismatch", MISMATCH_SCRIPT)
+    write_atomically(state / "mismatch", MISMATCH_SCRIPT)
     _forget(state / "hosts", {host.instance_id for host in hosts})
 
     who = f"--profile {options.profile}" if options.profile else "without a profile"
@@ -141,7 +141,7 @@ def write_ssh_config(
     if refused:
         raise ClientError(f"ssh does not accept what would be written, so nothing was: {refused}")
     for kind, text in texts.items():
-        put_whole(ours / f"{slug}.{kind}", text)
+        write_atomically(ours / f"{slug}.{kind}", text)
     include = _include(home, directory)
     after = with_include(before, include)
     if "%" in include and _refusal(after):
@@ -149,7 +149,7 @@ def write_ssh_config(
         after = with_include(before, include.replace("%", "%%"))
     if after != before:
         _check(config, before, after)
-        put_whole(config, after)
+        write_atomically(config, after)
     return Written(ours / f"{slug}.conf", tuple(named), tuple(apart), len(keys), after != before)
 
 
@@ -182,7 +182,7 @@ def remove_ssh_config(profile: ProfileOptions, directory: Path | None = None) ->
         if after != before:
             taken.append(config)
             if after:
-                put_whole(config, after)
+                write_atomically(config, after)
             else:
                 config.unlink()
     return taken

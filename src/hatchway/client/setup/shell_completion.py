@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hatchway.client.whole_file import put_whole
+from hatchway.client.atomic_file import write_atomically
 from hatchway.errors import CommandFailed
 
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -44,12 +44,12 @@ def install(shell: str, script: str) -> Path:
         OSError: a file cannot be written; the start file is as it was.
     """
     place = _place(shell)
-    put_whole(place.script, f"{script.rstrip()}\n")
+    write_atomically(place.script, f"{script.rstrip()}\n")
     if place.start_file is not None:
         text = _read(place.start_file)
         if place.line not in text.splitlines():
             between = "" if not text or text.endswith("\n") else "\n"
-            put_whole(place.start_file, f"{text}{between}{place.line}\n", mode=0o644)
+            write_atomically(place.start_file, f"{text}{between}{place.line}\n", mode=0o644)
     return place.script
 
 
@@ -73,7 +73,7 @@ def uninstall(shell: str) -> list[Path]:
     before = _read(place.start_file)
     after = "".join(line for line in before.splitlines(keepends=True) if line.rstrip("\n") != place.line)
     if after != before:
-        put_whole(place.start_file, after)
+        write_atomically(place.start_file, after)
         taken.append(place.start_file)
     return taken
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from hatchway.client.whole_file import put_whole
+from hatchway.client.atomic_file import write_atomically
 
 
 def test_a_file_keeps_its_mode_and_a_new_one_is_its_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "config"
-    put_whole(path, "one")
+    write_atomically(path, "one")
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("one", 0o600)
     path.chmod(0o640)
-    put_whole(path, "two")
+    write_atomically(path, "two")
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("two", 0o640)
     assert [*tmp_path.iterdir()] == [path]
 
@@ -41,7 +41,7 @@ def test_root_gives_a_users_file_back_to_him_and_nothing_that_he_put_in_its_plac
         return there(self, **options)
 
     monkeypatch.setattr(Path, "stat", and_then_swapped)
-    put_whole(path, "new")
+    write_atomically(path, "new")
     monkeypatch.undo()
     status = shadow.lstat()
     assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o600)

@@ -1,4 +1,4 @@
-"""A user's file put in place whole or not at all: the former one is there, or the new one."""
+"""A user's file written atomically, whole or not at all: the former one is there, or the new one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def put_whole(path: Path, text: str, mode: int = 0o600) -> None:
+def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     """Writes a file, with the owner and mode of the one in whose place it comes.
 
     Args:
