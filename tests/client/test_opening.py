@@ -13,7 +13,7 @@ from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
 from tests.client.test_tunnel import Says
 
 from hatchway.client import opening
-from hatchway.client.dialling import dial
+from hatchway.client.connection import create_connection
 from hatchway.client.errors import GatewayUnreachable, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd
 from hatchway.client.opening import Ahead, not_reached, open_by_any, open_with_patience
@@ -29,9 +29,9 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def counted(host: str, port: int, timeout: float, source: str | None = None) -> socket.socket:
         ports.append(port)
-        return dial(host, port, timeout, source)
+        return create_connection(host, port, timeout, source)
 
-    monkeypatch.setattr("hatchway.client.opening.dial", counted)
+    monkeypatch.setattr("hatchway.client.opening.create_connection", counted)
     return ports
 
 
@@ -127,9 +127,9 @@ def test_a_gateway_that_is_just_restarting_is_waited_for_which_is_told_once(
             near, far = socket.socketpair()
             far.close()
             return near
-        return dial(host, port, timeout, source)
+        return create_connection(host, port, timeout, source)
 
-    monkeypatch.setattr("hatchway.client.opening.dial", not_yet)
+    monkeypatch.setattr("hatchway.client.opening.create_connection", not_yet)
     open_with_patience(plan, trust, None, Patience(told.append)).sock.close()
     assert (len(dialled), len(gateway.requests), len(waited)) == (4, 2, 3)
     (line,) = told

@@ -16,7 +16,7 @@ for what is open; the plan opens any number of tunnels:
 | `caller` | the few questions of a tunnel, asked without botocore |
 | `http_connection`, `http_answer` | the connection on which they are asked, and what comes back |
 | `tls` | whom we trust, and connections to them |
-| `dialling`, `proxied` | a connection to a name or an address, through a proxy where there is one |
+| `connection`, `proxied` | a connection to a name or an address, through a proxy where there is one |
 | `proxied_calls` | calls of botocore through such a proxy |
 | `ec2_protocol` | their words. Pure |
 | `hosts` | the hosts that a caller may see, and which one is meant by name, address or id |

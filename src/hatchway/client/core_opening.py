@@ -14,7 +14,7 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hatchway.client.dialling import DELAY, ascii_name
+from hatchway.client.connection import DELAY, ascii_name
 from hatchway.client.http_answer import AnswerReader
 from hatchway.client.opening import (
     CONNECT_TIMEOUT,

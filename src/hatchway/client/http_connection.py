@@ -11,7 +11,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from hatchway.client.dialling import dial
+from hatchway.client.connection import create_connection
 from hatchway.client.errors import NO_API, ApiError, printable
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
 from hatchway.client.patience import as_while_restarting
@@ -136,7 +136,7 @@ class HttpConnection:
         return self._patience is not None and self._patience.is_left(problem.message)
 
     def _dial(self) -> socket.socket:
-        return dial(self._host, self._port, self._timeout)
+        return create_connection(self._host, self._port, self._timeout)
 
     def _transmit(self, waiting: list[Waiting]) -> None:
         assert self._sock is not None

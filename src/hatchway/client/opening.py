@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway import __version__
 from hatchway.client.attempts import attempts, refusal
-from hatchway.client.dialling import dial
+from hatchway.client.connection import create_connection
 from hatchway.client.errors import (
     REQUEST_ID_HEADER,
     ClientError,
@@ -119,7 +119,9 @@ def connect(route: Route, trust: Trust, until: float) -> ssl.SSLSocket:
     """
 
     def dial_gateway() -> socket.socket:
-        sock = dial(route.address or route.dns_name, route.port, _left(until), route.source_address)
+        sock = create_connection(
+            route.address or route.dns_name, route.port, _left(until), route.source_address
+        )
         sock.settimeout(_left(until))
         return sock
 
@@ -242,7 +244,8 @@ def not_reached(error: Exception) -> str:
 
 def as_the_system_says(error: Exception) -> Exception:
     """What an event loop's connection failed of, in the system's words: asyncio has its own, and where a name
-    has several addresses no number of an error either. Of several it is the last one's, as `dial` has it."""
+    has several addresses no number of an error either. Of several it is the last one's, as of
+    `create_connection`."""
     numbers = _ERRNO.findall(str(error)) if isinstance(error, OSError) else []
     return OSError(int(numbers[-1]), os.strerror(int(numbers[-1]))) if numbers else error
 

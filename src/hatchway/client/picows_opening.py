@@ -13,7 +13,7 @@ from python_socks import ProxyError
 
 from hatchway import __version__
 from hatchway.client.attempts import refusal
-from hatchway.client.dialling import DELAY, ascii_name
+from hatchway.client.connection import DELAY, ascii_name
 from hatchway.client.errors import GatewayUnreachable, TunnelRefused, printable
 from hatchway.client.opening import (
     CONNECT_TIMEOUT,

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from hatchway.client.dialling import ascii_name
+from hatchway.client.connection import ascii_name
 from hatchway.client.errors import ClientError, InvalidOption, printable
 
 if TYPE_CHECKING:

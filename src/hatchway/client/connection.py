@@ -27,7 +27,9 @@ DELAY: Final = 0.25
 _UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
-def dial(host: str, port: int, timeout: float, source_address: str | None = None) -> socket.socket:
+def create_connection(
+    host: str, port: int, timeout: float, source_address: str | None = None
+) -> socket.socket:
     """A connection, which waits for up to `timeout` seconds at a time.
 
     Args:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hatchway.client import dialling
-from hatchway.client.dialling import dial
+from hatchway.client import connection
+from hatchway.client.connection import create_connection
 
 NAME = "two.addresses.test"
 
@@ -45,14 +45,14 @@ def test_an_address_that_does_not_answer_holds_the_next_one_up_for_a_moment_only
     monkeypatch: pytest.MonkeyPatch, port: int, full: int
 ) -> None:
     resolving(monkeypatch, ("127.0.0.1", full), ("127.0.0.1", port))
-    with dial(NAME, port, 30) as sock:
+    with create_connection(NAME, port, 30) as sock:
         assert sock.getpeername()[1] == port
 
 
 def test_one_that_refuses_does_not_at_all(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
-    monkeypatch.setattr(dialling, "DELAY", 600)
+    monkeypatch.setattr(connection, "DELAY", 600)
     resolving(monkeypatch, ("127.0.0.1", 1), ("::1", 1), ("127.0.0.1", port))
-    with dial(NAME, port, 30) as sock:
+    with create_connection(NAME, port, 30) as sock:
         assert sock.getpeername()[1] == port
         assert sock.gettimeout() == 30
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -61,21 +61,21 @@ def test_one_that_refuses_does_not_at_all(monkeypatch: pytest.MonkeyPatch, port:
 def test_where_nobody_listens_the_last_address_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, ("127.0.0.1", 1), ("127.0.0.2", 1))
     with pytest.raises(ConnectionRefusedError):
-        dial(NAME, 1, 30)
+        create_connection(NAME, 1, 30)
 
 
 def test_it_does_not_wait_for_ever(full: int) -> None:
     with pytest.raises(TimeoutError):
-        dial("127.0.0.1", full, 0.1)
+        create_connection("127.0.0.1", full, 0.1)
 
 
 def test_addresses_are_tried_one_family_after_the_other() -> None:
     six, four = socket.AF_INET6, socket.AF_INET
     given = [(six, ("a", 1)), (six, ("b", 1)), (four, ("c", 1)), (six, ("d", 1)), (four, ("e", 1))]
-    found = [address[0] for _, address in dialling._in_turn(given)]
+    found = [address[0] for _, address in connection._in_turn(given)]
     assert found == ["a", "c", "b", "e", "d"]
 
 
 def test_a_source_address_that_is_not_this_machine_s_is_told_of(port: int) -> None:
     with pytest.raises(OSError, match="assign"):
-        dial("127.0.0.1", port, 30, "192.0.2.9")
+        create_connection("127.0.0.1", port, 30, "192.0.2.9")
