@@ -17,6 +17,7 @@ from tests.client.stubs import (
 )
 from tests.client.test_tunnel import Says
 
+from hatchway.client.cache import AnswerCache, Place
 from hatchway.client.discovery import MOST_TRIED, TunnelOptions, plan_tunnel
 from hatchway.client.errors import (
     ClientError,
@@ -28,7 +29,6 @@ from hatchway.client.errors import (
     TunnelRefused,
 )
 from hatchway.client.local import standard_streams
-from hatchway.client.memory import Memory, Place
 from hatchway.client.plan import TunnelPlan
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.proxy_command import read_places, write_places
@@ -164,7 +164,7 @@ def test_an_endpoint_that_refused_comes_last_the_next_time_in_whatever_process(
 ) -> None:
     options = TunnelOptions(instance_id=INSTANCE_ID, gateway_address="127.0.0.1")
     answering(gateway, {ENDPOINTS[0]: access_denied("no")})
-    plan = plan_tunnel(profile, options, memory=Memory(profile, options))
+    plan = plan_tunnel(profile, options, cache=AnswerCache(profile, options))
     # As ssh's ProxyCommand has it, which is told all and asks nothing.
     told = TunnelOptions(
         private_ip_address="10.0.1.1",
@@ -176,7 +176,7 @@ def test_an_endpoint_that_refused_comes_last_the_next_time_in_whatever_process(
     )
     attempt(plan_tunnel(profile, told), gateway.ca_bundle)
     asked = len(control_plane.calls)
-    remembered = plan_tunnel(profile, options, memory=Memory(profile, options))
+    remembered = plan_tunnel(profile, options, cache=AnswerCache(profile, options))
     assert planned(remembered) == [*ENDPOINTS[1:], ENDPOINTS[0]]
     assert len(control_plane.calls) == asked
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from hatchway.client.cache import AnswerCache
     from hatchway.client.discovery import TunnelOptions
     from hatchway.client.errors import NotOpened
-    from hatchway.client.memory import Memory
     from hatchway.client.opening import Ahead
     from hatchway.client.patience import Patience
     from hatchway.client.plan import Route, TunnelPlan
@@ -100,8 +100,8 @@ def open_tunnel(
     Raises:
         ClientError: whatever kept it from its work.
     """
+    from hatchway.client.cache import AnswerCache
     from hatchway.client.discovery import check_options, plan_tunnel
-    from hatchway.client.memory import Memory
     from hatchway.client.profile import Profile
 
     options = tunnel._replace(
@@ -135,7 +135,7 @@ def open_tunnel(
 
         run(listen(plan, local_port, reporting(), bind_address or LOOPBACK))
         return 0
-    memory = Memory(profile, options) if options.private_ip_address is None else None
+    cache = AnswerCache(profile, options) if options.private_ip_address is None else None
     ahead: Ahead | None = None
 
     def expected(plan: TunnelPlan) -> None:
@@ -145,16 +145,16 @@ def open_tunnel(
         ahead = Ahead(plan.route, profile.trusted)
 
     # Gateways move seldom: where one was is connected to while it is asked where it is.
-    plan = plan_tunnel(profile, options, meanwhile=_load_what_carries_one, memory=memory, expected=expected)
+    plan = plan_tunnel(profile, options, meanwhile=_load_what_carries_one, cache=cache, expected=expected)
     if introduce and ahead is None:
         expected(plan)
     prepare(plan)
-    _carry(plan, profile, options, memory, ahead)
+    _carry(plan, profile, options, cache, ahead)
     return 0
 
 
 def _carry(
-    plan: TunnelPlan, profile: Profile, options: TunnelOptions, memory: Memory | None, ahead: Ahead | None
+    plan: TunnelPlan, profile: Profile, options: TunnelOptions, cache: AnswerCache | None, ahead: Ahead | None
 ) -> None:
     """On standard streams. What is not any more where it was does not come back, and an API that has just
     started may not know yet where its gateway is: so all that was not given is asked anew."""
@@ -164,7 +164,7 @@ def _carry(
     from hatchway.client.stream_relay import relay_standard_streams
 
     patience = profile.patience
-    remembered = memory is not None and memory.recalled
+    remembered = cache is not None and cache.recalled
     asks = options.gateway_port is None
     while True:
         try:
@@ -172,8 +172,8 @@ def _carry(
             relay_standard_streams(plan, profile.trusted, ahead, patience=waits, tell=tell)
         except NotOpened as problem:
             # Nothing has been taken from standard input yet.
-            if memory is not None:
-                memory.forget()
+            if cache is not None:
+                cache.forget()
             if not remembered and not (
                 asks and problem.restarting and patience is not None and patience.is_left(str(problem))
             ):
@@ -183,8 +183,8 @@ def _carry(
                 raise
             plan, ahead, remembered = again, None, False
         except TunnelClosed:
-            if memory is not None:
-                memory.forget()
+            if cache is not None:
+                cache.forget()
             raise
         else:
             return

@@ -25,7 +25,7 @@ for what is open; the plan opens any number of tunnels:
 | `discovery` | endpoint and gateway port, asked of the control plane; pushing a key |
 | `clock` | the time to sign at, the server's where this machine's is wrong |
 | `request` | the parameters of one tunnel and the presigned URL that asks for it. Pure |
-| `memory` | a cache of what was found a moment ago |
+| `cache` | a cache on the disk of what was found a moment ago |
 | `plan` | what opening a tunnel takes. Pure |
 | `patience` | waiting for a server that is just restarting |
 | `attempts` | which endpoint is asked next, where one refuses; what a refusal means |

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from hatchway.client import clock
+from hatchway.client.cache import Refusals
 from hatchway.client.errors import (
     REQUEST_ID_HEADER,
     EveryEndpointRefused,
@@ -14,7 +15,6 @@ from hatchway.client.errors import (
     TunnelRefused,
     printable,
 )
-from hatchway.client.memory import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from hatchway.client.cache import Found, Place, Refusals
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
 from hatchway.client.hosts import (
     check_host,
@@ -16,7 +17,6 @@ from hatchway.client.hosts import (
     host_question,
 )
 from hatchway.client.ids import as_text, in_form, is_whole, only_one
-from hatchway.client.memory import Found, Place, Refusals
 from hatchway.client.os_user import is_os_user
 from hatchway.client.plan import HTTPS_PORT, Route, TunnelPlan
 from hatchway.client.profile import api_errors
@@ -27,9 +27,9 @@ from hatchway.domain.ids import ENDPOINT_ID
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from hatchway.client.cache import AnswerCache
     from hatchway.client.caller import Question
     from hatchway.client.hosts import Host
-    from hatchway.client.memory import Memory
     from hatchway.client.profile import Profile
 
 USABLE_STATES: Final = ("create-complete", "update-in-progress", "update-failed", "update-complete")
@@ -96,7 +96,7 @@ def plan_tunnel(
     profile: Profile,
     options: TunnelOptions,
     meanwhile: Callable[[], None] = lambda: None,
-    memory: Memory | None = None,
+    cache: AnswerCache | None = None,
     expected: Callable[[TunnelPlan], None] = lambda _: None,
 ) -> TunnelPlan:
     """Ask the control plane for what the options leave open, and for nothing else.
@@ -104,7 +104,7 @@ def plan_tunnel(
     Args:
         meanwhile: is called when the questions are under way.
         expected: is called before, with what was found the last time and may well be found again.
-        memory: of this question. What it holds is not asked again, and what is found it holds afterwards.
+        cache: of this question. What it holds is not asked again, and what is found it holds afterwards.
 
     Raises:
         InvalidOption: the options do not go together, or one cannot be right.
@@ -115,12 +115,12 @@ def plan_tunnel(
     address = options.private_ip_address
     endpoint_id = options.instance_connect_endpoint_id
     dns_name = options.instance_connect_endpoint_dns_name
-    if memory is not None and (known := memory.recall()) is not None:
+    if cache is not None and (known := cache.recall()) is not None:
         meanwhile()
         return _plan(profile, options, known)
-    if memory is not None and memory.outdated is not None:
+    if cache is not None and cache.outdated is not None:
         with suppress(InvalidOption):
-            expected(_plan(profile, options, memory.outdated))
+            expected(_plan(profile, options, cache.outdated))
     ec2 = None
     if address is None or dns_name is None:
         ec2 = profile.caller
@@ -153,8 +153,8 @@ def plan_tunnel(
         port, good_for = _discover(profile)
     found = Found(tuple(places[:MOST_TRIED]), port, None if target is None else target.instance_id)
     plan = _plan(profile, options, found)
-    if memory is not None:
-        memory.keep(found, good_for)
+    if cache is not None:
+        cache.keep(found, good_for)
     return plan
 
 

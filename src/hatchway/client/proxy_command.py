@@ -9,8 +9,8 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from hatchway.client.cache import Place
 from hatchway.client.errors import InvalidOption, printable
-from hatchway.client.memory import Place
 from hatchway.client.ssh_line import parse_hop
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from hatchway.client.cache import AnswerCache
 from hatchway.client.discovery import TunnelOptions, check_os_user, plan_tunnel, push_key
 from hatchway.client.errors import ApiError, InvalidOption, printable
 from hatchway.client.host_keys import (
@@ -22,7 +23,6 @@ from hatchway.client.host_keys import (
     reported_keys,
 )
 from hatchway.client.hosts import NoSuchHost, find_host
-from hatchway.client.memory import Memory
 from hatchway.client.openssh import (
     find_program,
     give_standard_streams,
@@ -328,8 +328,8 @@ def find_way(profile: Profile, options: SshOptions) -> Way:
 
 def _tunnelled(profile: Profile, options: SshOptions) -> Way:
     asked = options.tunnel._replace(host=options.host)
-    memory = Memory(profile, asked)
-    plan = plan_tunnel(profile, asked, memory=memory)
+    cache = AnswerCache(profile, asked)
+    plan = plan_tunnel(profile, asked, cache=cache)
     request, instance_id = plan.request, plan.instance_id
     assert instance_id is not None
     duration = "" if request.max_tunnel_duration is None else f" for {request.max_tunnel_duration} seconds"
@@ -340,7 +340,7 @@ def _tunnelled(profile: Profile, options: SshOptions) -> Way:
         f" {request.private_ip_address} port {request.remote_port}{duration}",
     )
     command = tunnel_command(plan, profile.options)
-    return Way(instance_id, instance_id, command, steps, memory.forget, memory.recalled, plan)
+    return Way(instance_id, instance_id, command, steps, cache.forget, cache.recalled, plan)
 
 
 def _behind(profile: Profile, options: SshOptions, jump: str) -> Way:

@@ -46,8 +46,8 @@ class Found(NamedTuple):
     instance_id: str | None
 
 
-class Memory:
-    """Of one caller's question."""
+class AnswerCache:
+    """What was answered to one caller's question."""
 
     def __init__(self, profile: Profile, options: TunnelOptions) -> None:
         whose = [profile.endpoint_url("ec2"), profile.region, profile.credentials().access_key_id]
@@ -123,7 +123,7 @@ def _kept(path: Path) -> tuple[dict[str, Any], bool]:
     Raises:
         OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError: it holds nothing of ours.
     """
-    # Of another user, or for others to write, it would be no memory of ours.
+    # Of another user, or for others to write, it would be no cache of ours.
     if not _is_ours_alone(path.parent):
         raise ValueError("others may have written it")
     with path.open("rb") as file:

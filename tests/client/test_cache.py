@@ -12,9 +12,9 @@ from tests.client.stubs import INSTANCE_ID, StubControlPlane, StubGateway, refus
 
 from hatchway.cli import connecting
 from hatchway.client import stream_relay
+from hatchway.client.cache import AnswerCache
 from hatchway.client.discovery import TunnelOptions, plan_tunnel
 from hatchway.client.errors import NotOpened
-from hatchway.client.memory import Memory
 from hatchway.client.plan import TunnelPlan
 from hatchway.client.profile import Profile, ProfileOptions
 
@@ -35,7 +35,7 @@ def caller(
 def find(caller: ProfileOptions) -> str:
     """As a command does that is run once; the address that it found."""
     profile = Profile(caller)
-    return plan_tunnel(profile, OPTIONS, memory=Memory(profile, OPTIONS)).request.private_ip_address
+    return plan_tunnel(profile, OPTIONS, cache=AnswerCache(profile, OPTIONS)).request.private_ip_address
 
 
 def test_what_was_found_is_not_asked_again(caller: ProfileOptions, control_plane: StubControlPlane) -> None:
@@ -108,7 +108,7 @@ def test_what_was_good_the_last_time_is_told_before_anything_is_asked(
     plan = plan_tunnel(
         profile,
         OPTIONS,
-        memory=Memory(profile, OPTIONS),
+        cache=AnswerCache(profile, OPTIONS),
         expected=lambda plan: asked_before.append(len(control_plane.calls) * plan.route.port),
     )
     assert asked_before == [2 * plan.route.port]
@@ -121,7 +121,7 @@ def expected_of(caller: ProfileOptions, options: TunnelOptions) -> tuple[list[st
     plan = plan_tunnel(
         profile,
         options,
-        memory=Memory(profile, options),
+        cache=AnswerCache(profile, options),
         expected=lambda plan: expected.append(plan.route.dns_name),
     )
     return expected, plan
@@ -172,7 +172,7 @@ def test_what_a_gateway_refuses_that_was_remembered_is_asked_anew(
     control_plane.document = json.dumps({"gateway_port": gateway.port, "remember_seconds": 60}).encode()
     gateway.answer = lambda: refusal(404, b'{"ErrorCode": "ResourceNotFoundException", "Message": "gone"}')
     profile, asked = Profile(caller), OPTIONS._replace(gateway_address="127.0.0.1")
-    plan_tunnel(profile, asked, memory=Memory(profile, asked))
+    plan_tunnel(profile, asked, cache=AnswerCache(profile, asked))
     attempt(caller)
     assert (len(control_plane.calls), len(gateway.requests)) == (4, 4)
     # What was found just now and is refused is refused: once more would be the same.
@@ -196,6 +196,6 @@ def test_a_gateway_that_says_nothing_where_it_was_and_still_is_is_not_waited_for
         port = silent.getsockname()[1]
         control_plane.document = json.dumps({"gateway_port": port, "remember_seconds": 60}).encode()
         profile, asked = Profile(caller), OPTIONS._replace(gateway_address="127.0.0.1")
-        plan_tunnel(profile, asked, memory=Memory(profile, asked))
+        plan_tunnel(profile, asked, cache=AnswerCache(profile, asked))
         attempt(caller)
     assert (len(control_plane.calls), len(asked_of)) == (4, 1)
