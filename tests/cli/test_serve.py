@@ -90,9 +90,9 @@ def test_a_gateways_name_that_the_ca_may_not_issue_for_is_warned_of(
 
 PATIENT = """
 import sys
-from hatchway.client import http_connection, patience
+from hatchway.client import http_connection, retry
 
-patience.PATIENCE = 600
+retry.RETRY_SECONDS = 600
 http_connection.TIMEOUT = float(sys.argv.pop(1))
 from hatchway.cli.start import main
 sys.argv[0] = "hatchway"

@@ -18,9 +18,9 @@ from hatchway.client import clock
 from hatchway.client.caller import Caller
 from hatchway.client.errors import ApiError
 from hatchway.client.http_connection import HttpConnection
-from hatchway.client.patience import Patience
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.request import Credentials
+from hatchway.client.retry import RetryBudget
 from hatchway.client.tls import Trust
 from hatchway.sigv4.errors import RequestExpired
 
@@ -97,14 +97,14 @@ def right_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(clock._TOLD_BEFORE, "0")
 
 
-def caller(server: Server, timeout: float | None = None, patience: Patience | None = None) -> Caller:
+def caller(server: Server, timeout: float | None = None, retry_budget: RetryBudget | None = None) -> Caller:
     return Caller(
         region="us-east-1",
         credentials=lambda: Credentials("AKIAEXAMPLE", "secret"),
         url=lambda _: server.url,
         trust=lambda: Trust(None),
         timeout=timeout,
-        patience=patience,
+        retry_budget=retry_budget,
     )
 
 
@@ -143,7 +143,7 @@ def test_what_stands_before_a_server_that_is_just_restarting_is_asked_for_as_lon
     told: list[str] = []
     away = answer(status, b"<html>")
     server.answers = [*[away] * 6, answer(200)]
-    assert caller(server, patience=Patience(told.append)).send_ssh_public_key(**KEY)["Success"]
+    assert caller(server, retry_budget=RetryBudget(told.append)).send_ssh_public_key(**KEY)["Success"]
     assert (len(server.asked), [line.partition(": ")[0] for line in told]) == (7, [f"HTTP status {status}"])
 
 
@@ -215,17 +215,17 @@ def test_a_server_that_is_just_restarting_is_waited_for_which_is_told_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr("hatchway.client.patience.time.sleep", lambda _: None)
+    monkeypatch.setattr("hatchway.client.retry.time.sleep", lambda _: None)
     server.answers = [*[HANG_UP] * 4, answer(200)]
-    assert caller(server, patience=Patience(told.append)).send_ssh_public_key(**KEY)["Success"]
+    assert caller(server, retry_budget=RetryBudget(told.append)).send_ssh_public_key(**KEY)["Success"]
     assert len(server.asked) == 5
     with socket.socket() as later:
         later.bind(("127.0.0.1", 0))
         server.url = f"http://127.0.0.1:{later.getsockname()[1]}"
         # It refuses until somebody has waited for it, and is nobody's to answer then.
-        monkeypatch.setattr("hatchway.client.patience.time.sleep", lambda _: later.listen())
-        patience = Patience(told.append)
-        HttpConnection(server.url, lambda: Trust(None), patience=patience).send_all([])
+        monkeypatch.setattr("hatchway.client.retry.time.sleep", lambda _: later.listen())
+        retry_budget = RetryBudget(told.append)
+        HttpConnection(server.url, lambda: Trust(None), retry_budget=retry_budget).send_all([])
     first, second = told
     assert first.startswith("Connection was closed before there was an answer from")
     assert second == (
@@ -237,11 +237,11 @@ def test_a_server_that_is_just_restarting_is_waited_for_which_is_told_once(
 def test_one_that_stays_away_is_told_of_in_the_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = count()
     clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _: None)
-    monkeypatch.setattr("hatchway.client.patience.time", clock)
+    monkeypatch.setattr("hatchway.client.retry.time", clock)
     server.answers = [HANG_UP]
     told: list[str] = []
     with pytest.raises(ApiError, match="SendSSHPublicKey: Connection was closed before there was an answer"):
-        caller(server, patience=Patience(told.append)).send_ssh_public_key(**KEY)
+        caller(server, retry_budget=RetryBudget(told.append)).send_ssh_public_key(**KEY)
     assert len(told) == 1
     assert len(server.asked) > 2
 

@@ -16,8 +16,8 @@ from hatchway.client import opening
 from hatchway.client.connection import create_connection
 from hatchway.client.errors import GatewayUnreachable, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd
-from hatchway.client.opening import Ahead, not_reached, open_by_any, open_with_patience
-from hatchway.client.patience import Patience
+from hatchway.client.opening import Ahead, not_reached, open_by_any, open_with_retries
+from hatchway.client.retry import RetryBudget
 from hatchway.client.stream_relay import carry
 from hatchway.client.tls import Trust
 
@@ -116,7 +116,7 @@ def test_a_gateway_that_is_just_restarting_is_waited_for_which_is_told_once(
     answers: list[Answer] = [refusal(503, stopping), Says(b"hello", 1000, "")]
     gateway.answer = lambda: answers.pop(0)
     waited: list[float] = []
-    monkeypatch.setattr("hatchway.client.patience.time.sleep", waited.append)
+    monkeypatch.setattr("hatchway.client.retry.time.sleep", waited.append)
 
     def not_yet(host: str, port: int, timeout: float, source: str | None = None) -> socket.socket:
         # Refused at first, and closed by what stands before it then.
@@ -130,7 +130,7 @@ def test_a_gateway_that_is_just_restarting_is_waited_for_which_is_told_once(
         return create_connection(host, port, timeout, source)
 
     monkeypatch.setattr("hatchway.client.opening.create_connection", not_yet)
-    open_with_patience(plan, trust, None, Patience(told.append)).sock.close()
+    open_with_retries(plan, trust, None, RetryBudget(told.append)).sock.close()
     assert (len(dialled), len(gateway.requests), len(waited)) == (4, 2, 3)
     (line,) = told
     assert line.endswith("no gateway listens there, or it is restarting: trying again for 5 seconds")
@@ -140,7 +140,7 @@ def test_a_gateway_that_is_just_restarting_is_waited_for_which_is_told_once(
 def test_one_that_refuses_is_asked_once(gateway: StubGateway, trust: Trust, status: int) -> None:
     gateway.answer = lambda: refusal(status, b"{}")
     with pytest.raises(TunnelRefused):
-        open_with_patience(tunnel_plan(gateway), trust, None, Patience(pytest.fail))
+        open_with_retries(tunnel_plan(gateway), trust, None, RetryBudget(pytest.fail))
     assert len(gateway.requests) == 1
 
 
@@ -156,7 +156,7 @@ def test_a_tunnel_that_was_opened_is_not_asked_for_again_when_its_gateway_goes(
     with open(read, "rb") as input, open(written, "wb") as output:  # noqa: PTH123
         local = LocalEnd(input.fileno(), output.fileno(), input_waits=True, output_waits=True)
         with pytest.raises(TunnelClosed):
-            carry(tunnel_plan(gateway), trust, local, patience=Patience(pytest.fail))
+            carry(tunnel_plan(gateway), trust, local, retry_budget=RetryBudget(pytest.fail))
     assert len(gateway.requests) == 1
 
 

@@ -14,8 +14,8 @@ from hatchway.client import botocore_session
 from hatchway.client.botocore_session import ask_at_terminal
 from hatchway.client.errors import ApiError, NotConfigured
 from hatchway.client.http_connection import TIMEOUT
-from hatchway.client.patience import Patience
 from hatchway.client.profile import Profile, ProfileOptions, api_errors
+from hatchway.client.retry import RetryBudget
 
 CONFIG = """
 [profile lab]
@@ -62,10 +62,10 @@ def nobody(aws_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_an_api_that_is_just_restarting_is_waited_for_where_a_role_is_asked_for_too(
     nobody: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.client.patience.PATIENCE", 0.1)
+    monkeypatch.setattr("hatchway.client.retry.RETRY_SECONDS", 0.1)
     told: list[str] = []
     with pytest.raises(ApiError, match="AssumeRole: Could not connect to the endpoint URL"):
-        Profile(ProfileOptions(profile="role"), Patience(told.append)).credentials()
+        Profile(ProfileOptions(profile="role"), RetryBudget(told.append)).credentials()
     (line,) = told
     assert "API listens there: trying again for" in line
 

@@ -23,7 +23,7 @@ import os, subprocess, sys, tempfile
 from pathlib import Path
 from hatchway.cli.ending import ended, tell
 from hatchway.client import clock
-from hatchway.client.patience import Patience
+from hatchway.client.retry import RetryBudget
 from hatchway.client.plan import Route, TunnelPlan
 from hatchway.client.request import Credentials, TunnelRequest
 from hatchway.client.standby import standing_by
@@ -35,7 +35,7 @@ request = TunnelRequest(endpoint_id="eice-0123456789abcdef0", dns_name=name, pri
 route = Route(dns_name=name, port=port, address="127.0.0.1", ca_bundle=ca)
 plan = TunnelPlan(request, route, "us-east-1", lambda: Credentials("AKIAEXAMPLE", "secret"))
 with tempfile.TemporaryDirectory(prefix="100% ") as directory:
-    with standing_by(plan, Trust(ca), Path(directory), ended, Patience(tell)) as line:
+    with standing_by(plan, Trust(ca), Path(directory), ended, RetryBudget(tell)) as line:
         shell = ["sh", "-c", script, "sh", line.replace("%%", "%")]
         status = subprocess.run(shell, env={**os.environ, **dict([sys.argv[4].split("=")])}).returncode
 sys.exit(status)

@@ -316,7 +316,7 @@ def forward(
     with connecting.as_ssh_ends():
         remote, local = read_ports(ports)
         options = tunnel.options()._replace(host=host.rpartition("@")[2], remote_port=remote)
-        plan = plan_tunnel(Profile(caller.options(), connecting.patience()), options)
+        plan = plan_tunnel(Profile(caller.options(), connecting.retry_budget()), options)
         run(listen(plan, local_port_like(remote) if local is None else local, connecting.reporting()))
 
 
@@ -364,7 +364,7 @@ def rdp(
         port = local_port or local_port_like(0)
         text = rdp_file(port, user)
         options = tunnel.options()._replace(host=host.rpartition("@")[2], remote_port=remote_port)
-        plan = plan_tunnel(Profile(caller.options(), connecting.patience()), options)
+        plan = plan_tunnel(Profile(caller.options(), connecting.retry_budget()), options)
         path = directory / "hatchway.rdp" if file is None else file
         path.write_bytes(text.encode())
         program = find_program() if start else None

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from hatchway.client.discovery import TunnelOptions
     from hatchway.client.errors import NotOpened
     from hatchway.client.opening import Ahead
-    from hatchway.client.patience import Patience
     from hatchway.client.plan import Route, TunnelPlan
     from hatchway.client.profile import Profile, ProfileOptions
+    from hatchway.client.retry import RetryBudget
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def ssh(
     from hatchway.client.ssh_settings import configured
 
     options = ssh_options(words, os_user, remote_port, tunnel, configured)
-    profile = Profile(caller, patience())
+    profile = Profile(caller, retry_budget())
     if not dry_run:
         return run_ssh(profile, options, ended)
     planned = dry_run_ssh(profile, options)
@@ -118,7 +118,7 @@ def open_tunnel(
     if bind_address is not None and local_port is None:
         raise InvalidOption("--bind-address says where to listen: give --local-port as well")
     check_options(options)
-    profile = Profile(caller, patience())
+    profile = Profile(caller, retry_budget())
     introduce = push_key is not None or known_hosts is not None
 
     def prepare(plan: TunnelPlan) -> None:
@@ -163,19 +163,22 @@ def _carry(
     from hatchway.client.errors import NotOpened, TunnelClosed
     from hatchway.client.stream_relay import relay_standard_streams
 
-    patience = profile.patience
+    retry_budget = profile.retry_budget
     remembered = cache is not None and cache.recalled
     asks = options.gateway_port is None
     while True:
         try:
-            waits = None if asks else patience
-            relay_standard_streams(plan, profile.trusted, ahead, patience=waits, tell=tell)
+            waits = None if asks else retry_budget
+            relay_standard_streams(plan, profile.trusted, ahead, retry_budget=waits, tell=tell)
         except NotOpened as problem:
             # Nothing has been taken from standard input yet.
             if cache is not None:
                 cache.forget()
             if not remembered and not (
-                asks and problem.restarting and patience is not None and patience.is_left(str(problem))
+                asks
+                and problem.restarting
+                and retry_budget is not None
+                and retry_budget.is_left(str(problem))
             ):
                 raise
             again = plan_tunnel(profile, options)
@@ -222,12 +225,12 @@ def _load_what_carries_many() -> None:
         import hatchway.client.picows_opening  # noqa: F401
 
 
-def patience() -> Patience:
+def retry_budget() -> RetryBudget:
     """With servers that are just restarting; it is told on standard error."""
     from hatchway.cli.ending import tell
-    from hatchway.client.patience import Patience
+    from hatchway.client.retry import RetryBudget
 
-    return Patience(tell)
+    return RetryBudget(tell)
 
 
 def reporting() -> Callable[[str], None]:

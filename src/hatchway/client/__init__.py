@@ -27,7 +27,7 @@ for what is open; the plan opens any number of tunnels:
 | `request` | the parameters of one tunnel and the presigned URL that asks for it. Pure |
 | `cache` | a cache on the disk of what was found a moment ago |
 | `plan` | what opening a tunnel takes. Pure |
-| `patience` | waiting for a server that is just restarting |
+| `retry` | waiting for a server that is just restarting |
 | `attempts` | which endpoint is asked next, where one refuses; what a refusal means |
 | `opening` | asking a gateway for a tunnel, for `stream_relay` |
 | `frames` | the frames of a WebSocket |

@@ -24,9 +24,9 @@ from urllib3.exceptions import HTTPError
 from hatchway.client import clock
 from hatchway.client.errors import ENCODED, NO_API, ApiError, ClientError, NotConfigured, printable
 from hatchway.client.http_connection import TIMEOUT, UNRESOLVED
-from hatchway.client.patience import as_while_restarting
 from hatchway.client.profile import NO_CREDENTIALS
 from hatchway.client.proxy import ProxyFailed, proxy_for_url
+from hatchway.client.retry import as_while_restarting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +84,7 @@ class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has n
         """Has botocore not try again where whoever has more patience will."""
         if (
             caught_exception is not None
-            and self._of.patience is not None
+            and self._of.retry_budget is not None
             and seems_restarting(caught_exception)
         ):
             raise caught_exception

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hatchway.client.http_answer import HttpAnswer
-    from hatchway.client.patience import Patience
     from hatchway.client.request import Credentials
+    from hatchway.client.retry import RetryBudget
     from hatchway.client.tls import Trust
 
 Question = tuple[str, "Mapping[str, Any]"]
@@ -63,7 +63,7 @@ class Caller:
         url: gives the URL of a service.
         trust: gives what decides whom to trust.
         timeout: seconds to wait for an answer, tried once; None for what is usual.
-        patience: with a server that is just restarting.
+        retry_budget: for a server that is just restarting.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Caller:
         url: Callable[[str], str],
         trust: Callable[[], Trust],
         timeout: float | None = None,
-        patience: Patience | None = None,
+        retry_budget: RetryBudget | None = None,
     ) -> None:
         self._region = region
         self._credentials = credentials
         self._url = url
         self._trust = trust
         self._timeout = timeout
-        self._patience = patience
+        self._retry_budget = retry_budget
         self._connections: dict[str, HttpConnection] = {}
         self._ahead: dict[str, Waiting] = {}
 
@@ -175,7 +175,7 @@ class Caller:
                 raise refusal
 
     def _is_waited_for(self, refusal: ApiError) -> bool:
-        return self._patience is not None and self._patience.is_left(refusal.message)
+        return self._retry_budget is not None and self._retry_budget.is_left(refusal.message)
 
     def _answered(self, service: str, operation: str, parameters: Mapping[str, Any]) -> HttpAnswer:
         waiting = self._ahead.pop(_key(service, operation, parameters), None)
@@ -219,7 +219,7 @@ class Caller:
     def _connection(self, service: str) -> HttpConnection:
         url = self._url(service)
         if url not in self._connections:
-            self._connections[url] = HttpConnection(url, self._trust, self._timeout, self._patience)
+            self._connections[url] = HttpConnection(url, self._trust, self._timeout, self._retry_budget)
         return self._connections[url]
 
 

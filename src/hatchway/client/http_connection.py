@@ -14,15 +14,15 @@ from urllib.parse import urlsplit
 from hatchway.client.connection import create_connection
 from hatchway.client.errors import NO_API, ApiError, printable
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
-from hatchway.client.patience import as_while_restarting
 from hatchway.client.proxy import CHECK, ProxyFailed, proxy_for_url
+from hatchway.client.retry import as_while_restarting
 from hatchway.client.tls import advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hatchway.client.http_answer import HttpAnswer
-    from hatchway.client.patience import Patience
+    from hatchway.client.retry import RetryBudget
     from hatchway.client.tls import Trust
 
 TIMEOUT: Final = 10.0
@@ -44,7 +44,7 @@ class HttpConnection:
     """To the server of a URL; made with the first question, and kept.
 
     Args:
-        patience: with a server that is just restarting.
+        retry_budget: for a server that is just restarting.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class HttpConnection:
         url: str,
         trust: Callable[[], Trust],
         timeout: float | None = None,
-        patience: Patience | None = None,
+        retry_budget: RetryBudget | None = None,
     ) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 80)
         self._url, self._trust, self._timeout = url, trust, timeout or TIMEOUT
-        self._patience = patience
+        self._retry_budget = retry_budget
         self._sock: socket.socket | None = None
         self._reader: AnswerReader | None = None
         self._queue: list[Waiting] = []
@@ -133,7 +133,7 @@ class HttpConnection:
         self._transmit(self._queue)
 
     def _is_waited_for(self, problem: ApiError) -> bool:
-        return self._patience is not None and self._patience.is_left(problem.message)
+        return self._retry_budget is not None and self._retry_budget.is_left(problem.message)
 
     def _dial(self) -> socket.socket:
         return create_connection(self._host, self._port, self._timeout)

@@ -28,7 +28,7 @@ from hatchway.client.errors import (
 )
 from hatchway.client.frames import accept_value
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
-from hatchway.client.patience import as_while_restarting
+from hatchway.client.retry import as_while_restarting
 from hatchway.client.tls import advice
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatchway.client.http_answer import HttpAnswer
-    from hatchway.client.patience import Patience
     from hatchway.client.plan import Route, TunnelPlan
+    from hatchway.client.retry import RetryBudget
     from hatchway.client.tls import Trust
 
 CONNECT_TIMEOUT: Final = 20.0
@@ -67,10 +67,10 @@ class Opened(NamedTuple):
     request_id: str | None
 
 
-def open_with_patience(
-    plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None, patience: Patience | None = None
+def open_with_retries(
+    plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None, retry_budget: RetryBudget | None = None
 ) -> Opened:
-    """As `open_by_any`; where the gateways are just restarting, once more until there is no patience left.
+    """As `open_by_any`; where the gateways are just restarting, once more while the retry budget lasts.
 
     What was accepted is never asked for again. Where a connection ends before there is an answer, what was
     asked on it, if the gateway has taken it up, has ended with it.
@@ -82,7 +82,7 @@ def open_with_patience(
         try:
             return open_by_any(plan, trust, ahead)
         except NotOpened as problem:
-            if not problem.restarting or patience is None or not patience.is_left(str(problem)):
+            if not problem.restarting or retry_budget is None or not retry_budget.is_left(str(problem)):
                 raise
 
 

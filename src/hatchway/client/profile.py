@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatchway.client.caller import Caller
-    from hatchway.client.patience import Patience
+    from hatchway.client.retry import RetryBudget
     from hatchway.client.shared_files import Simple
     from hatchway.client.tls import Trust
 
@@ -67,12 +67,12 @@ class Profile:
     """One profile, as `options` alter it.
 
     Args:
-        patience: with servers that are just restarting, of whoever is to be connected to a host.
+        retry_budget: for servers that are just restarting, of whoever is to be connected to a host.
     """
 
-    def __init__(self, options: ProfileOptions, patience: Patience | None = None) -> None:
+    def __init__(self, options: ProfileOptions, retry_budget: RetryBudget | None = None) -> None:
         self.options = options
-        self.patience = patience
+        self.retry_budget = retry_budget
         self._kept: Credentials | None = None
         self._read_at = 0.0
         """When the shared files were read last, as `time.monotonic` has it."""
@@ -170,8 +170,8 @@ class Profile:
                     with api_errors(refused_operation(refusal)):
                         raise
                 except ApiError as problem:
-                    patience = self.patience if seems_restarting(refusal) else None
-                    if patience is None or not patience.is_left(problem.message):
+                    retry_budget = self.retry_budget if seems_restarting(refusal) else None
+                    if retry_budget is None or not retry_budget.is_left(problem.message):
                         raise
 
     def _keep_roles(self) -> None:
@@ -275,7 +275,7 @@ class Profile:
             url=self.endpoint_url,
             trust=lambda: self.trusted,
             timeout=timeout,
-            patience=self.patience if timeout is None else None,
+            retry_budget=self.retry_budget if timeout is None else None,
         )
 
     @cached_property

@@ -230,7 +230,7 @@ def _tunnel(profile: Profile, way: Way, directory: Path, ended: Ended) -> Iterat
     if way.plan is None:
         yield way.proxy_command
         return
-    with standing_by(way.plan, profile.trusted, directory, ended, profile.patience) as handing_over:
+    with standing_by(way.plan, profile.trusted, directory, ended, profile.retry_budget) as handing_over:
         yield way.proxy_command if handing_over is None else handing_over
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
-    from hatchway.client.patience import Patience
     from hatchway.client.plan import TunnelPlan
+    from hatchway.client.retry import RetryBudget
     from hatchway.client.tls import Trust
 
     Ended = Callable[[Callable[[], int]], int]
@@ -49,7 +49,7 @@ except OSError as problem:
 
 @contextmanager
 def standing_by(
-    plan: TunnelPlan, trust: Trust, directory: Path, ended: Ended, patience: Patience | None = None
+    plan: TunnelPlan, trust: Trust, directory: Path, ended: Ended, retry_budget: RetryBudget | None = None
 ) -> Iterator[str | None]:
     """Within it a process waits to carry the plan's tunnel: the line of the ProxyCommand that has it begin.
     None where there can be no such process.
@@ -57,7 +57,7 @@ def standing_by(
     Args:
         directory: the user's alone, for the files that this takes.
         ended: is called in that process.
-        patience: with a gateway that is just restarting.
+        retry_budget: for a gateway that is just restarting.
     """
     path = directory / "tunnel"
     # Of a process with threads a copy has only one, and on macOS the system's own libraries may have some.
@@ -74,7 +74,7 @@ def standing_by(
             listening.listen(1)
             if os.fork() == 0:
                 os.close(held)
-                _stand_by(lambda: _carry(plan, trust, listening, watched, patience), ended)
+                _stand_by(lambda: _carry(plan, trust, listening, watched, retry_budget), ended)
         # Neither `site` nor a user's own modules: that is half of what Python takes to start.
         yield proxy_line([sys.executable, "-I", "-S", str(program), str(path), streams.hex()])
     finally:
@@ -104,7 +104,7 @@ def _stand_by(carry: Callable[[], int], ended: Ended) -> None:
 
 
 def _carry(
-    plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: int, patience: Patience | None
+    plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: int, retry_budget: RetryBudget | None
 ) -> int:
     _let_go(kept=(2, listening.fileno(), watched))
     from hatchway.client.opening import Ahead
@@ -136,7 +136,7 @@ def _carry(
         if waits:
             os.dup2(streams[2], 2)
 
-    relay_standard_streams(plan, trust, ahead, patience=patience, host_speaks=host_speaks)
+    relay_standard_streams(plan, trust, ahead, retry_budget=retry_budget, host_speaks=host_speaks)
     return 0
 
 

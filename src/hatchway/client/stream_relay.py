@@ -34,7 +34,7 @@ from hatchway.client.frames import (
     write_frame,
 )
 from hatchway.client.local import parting, standard_streams
-from hatchway.client.opening import open_with_patience
+from hatchway.client.opening import open_with_retries
 from hatchway.client.signals import noticed
 from hatchway.domain.tunnel_protocol import END_OF_DATA
 
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from hatchway.client.local import LocalEnd
     from hatchway.client.opening import Ahead, Opened
-    from hatchway.client.patience import Patience
     from hatchway.client.plan import TunnelPlan
+    from hatchway.client.retry import RetryBudget
     from hatchway.client.signals import Noticed
     from hatchway.client.tls import Trust
 
@@ -61,7 +61,7 @@ def relay_standard_streams(
     trust: Trust,
     ahead: Ahead | None = None,
     *,
-    patience: Patience | None = None,
+    retry_budget: RetryBudget | None = None,
     host_speaks: Callable[[], None] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> None:
@@ -70,7 +70,7 @@ def relay_standard_streams(
     Args:
         trust: decides whom to trust.
         ahead: a connection that may lead to the plan's gateway.
-        patience: with a gateway that is just restarting.
+        retry_budget: for a gateway that is just restarting.
         host_speaks: is called before the first byte that comes from the host.
         tell: is told what a signal has cost.
 
@@ -80,7 +80,7 @@ def relay_standard_streams(
         ClientError: as `tunnel.open_tunnel`.
     """
     with standard_streams() as local:
-        carry(plan, trust, local, ahead, patience=patience, host_speaks=host_speaks, tell=tell)
+        carry(plan, trust, local, ahead, retry_budget=retry_budget, host_speaks=host_speaks, tell=tell)
 
 
 def carry(
@@ -89,7 +89,7 @@ def carry(
     local: LocalEnd,
     ahead: Ahead | None = None,
     *,
-    patience: Patience | None = None,
+    retry_budget: RetryBudget | None = None,
     host_speaks: Callable[[], None] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> None:
@@ -99,7 +99,7 @@ def carry(
         SystemExit, KeyboardInterrupt: a signal ended the tunnel, in order.
         ClientError: as `tunnel.open_tunnel`.
     """
-    opened = open_with_patience(plan, trust, ahead, patience)
+    opened = open_with_retries(plan, trust, ahead, retry_budget)
     with opened.sock, noticed() as signals:
         untaken = StreamRelay(opened, local, signals, host_speaks).run()
         if untaken and tell is not None:

@@ -1,4 +1,4 @@
-"""Waiting for a server that is just being restarted, and refuses connections meanwhile."""
+"""Retrying while a server is just being restarted, and refuses connections meanwhile."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE: Final = 5.0
+RETRY_SECONDS: Final = 5.0
 """Seconds for which a server that refuses connections is tried again."""
 
 _PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
 """Seconds between one attempt and the next; the last for all that follow."""
 
 
-class Patience:
-    """What a command has for all the servers that it asks: they restart together.
+class RetryBudget:
+    """The time that a command has to retry in, for all the servers that it asks: they restart together.
 
     Args:
         tell: is told, once, what is waited for.
@@ -36,9 +36,9 @@ class Patience:
         """
         now = time.monotonic()
         if self._until is None:
-            self._until = now + PATIENCE
-            if PATIENCE:
-                self._tell(f"{problem}: trying again for {PATIENCE:.0f} seconds")
+            self._until = now + RETRY_SECONDS
+            if RETRY_SECONDS:
+                self._tell(f"{problem}: trying again for {RETRY_SECONDS:.0f} seconds")
         if now >= self._until:
             return False
         time.sleep(min(_PAUSES[min(self._tried, len(_PAUSES) - 1)], self._until - now))
