@@ -147,7 +147,7 @@ def test_the_completion_of_a_host_s_name_loads_no_botocore() -> None:
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     loaded = done.stdout.split()
-    assert "hatchway.client.caller" in loaded
+    assert "hatchway.client.api_client" in loaded
     assert not {"botocore", "urllib3", "picows"} & set(loaded)
 
 

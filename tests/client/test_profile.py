@@ -277,7 +277,7 @@ def test_a_name_that_cannot_be_looked_up_just_now_is_not_called_unknown(
     profile = Profile(ProfileOptions(region="us-east-1", endpoint_url="https://api.example"))
     told = "nobody says what this name leads to: see that the network and the DNS are there"
     with pytest.raises(ApiError, match=told):
-        profile.caller.describe_instances()
+        profile.api_client.describe_instances()
     with pytest.raises(ApiError, match=told), api_errors("ListTunnels"):
         profile.api("hatchway", timeout=1).list_tunnels()
 

@@ -95,7 +95,7 @@ def test_the_api_is_asked_through_it_too(
         options = ProfileOptions(
             region="us-east-1", endpoint_url=control_plane.url, ca_bundle=control_plane.ca_bundle
         )
-        answer = Profile(options).caller.describe_instances(InstanceIds=["i-0123456789abcdef0"])
+        answer = Profile(options).api_client.describe_instances(InstanceIds=["i-0123456789abcdef0"])
         assert answer["Reservations"]
         assert proxy.asked == ["localhost"]
 
@@ -194,7 +194,7 @@ def test_a_password_that_a_proxy_wants_is_asked_for_whatever_is_asked_through_it
         at = f"localhost:{proxy.port}"
         monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://{known}{'@' if known else ''}{at}")
         for ask in (
-            lambda: Profile(options).caller.describe_instances(InstanceIds=["i-0123456789abcdef0"]),
+            lambda: Profile(options).api_client.describe_instances(InstanceIds=["i-0123456789abcdef0"]),
             lambda: describe_hosts(Profile(options).api("ec2")),
             lambda: echoed(gateway, HIDDEN),
         ):

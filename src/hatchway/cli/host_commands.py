@@ -45,7 +45,7 @@ def complete_hosts(context: typer.Context, incomplete: str) -> Iterator[tuple[st
         from hatchway.client.profile import Profile
 
         given = {field.name: context.params.get(field.name) for field in fields(CallerArguments)}
-        ec2 = Profile(CallerArguments(**given).options()).caller_for(_PROMPT_TIMEOUT)
+        ec2 = Profile(CallerArguments(**given).options()).api_client_for(_PROMPT_TIMEOUT)
         found = describe_hosts(ec2, [("instance-state-name", [RUNNING])])
     except Exception:
         # Somebody is typing: the command itself will say what is wrong.

@@ -13,7 +13,7 @@ for what is open; the plan opens any number of tunnels:
 | `profile` | credentials, region, endpoint URL and CA bundle, found as every AWS tool finds them |
 | `shared_files` | what of that stands in so many words in the environment and the shared files |
 | `botocore_session` | all else, found by botocore; clients of whole services |
-| `caller` | the few questions of a tunnel, asked without botocore |
+| `api_client` | the few questions of a tunnel, asked without botocore |
 | `http_connection`, `http_answer` | the connection on which they are asked, and what comes back |
 | `tls` | whom we trust, and connections to them |
 | `connection`, `proxied` | a connection to a name or an address, through a proxy where there is one |

@@ -27,8 +27,8 @@ from hatchway.domain.ids import ENDPOINT_ID
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from hatchway.client.api_client import Question
     from hatchway.client.cache import AnswerCache
-    from hatchway.client.caller import Question
     from hatchway.client.hosts import Host
     from hatchway.client.profile import Profile
 
@@ -123,7 +123,7 @@ def plan_tunnel(
             expected(_plan(profile, options, cache.outdated))
     ec2 = None
     if address is None or dns_name is None:
-        ec2 = profile.caller
+        ec2 = profile.api_client
         ec2.ahead(*_independent_questions(options))
         meanwhile()
     target = None
@@ -353,7 +353,7 @@ def push_key(profile: Profile, instance_id: str, os_user: str, public_key: str) 
         ApiError, NotConfigured: the call was refused or not answered.
     """
     with api_errors("SendSSHPublicKey"):
-        profile.caller.send_ssh_public_key(
+        profile.api_client.send_ssh_public_key(
             InstanceId=instance_id, InstanceOSUser=os_user, SSHPublicKey=public_key
         )
 
@@ -382,7 +382,7 @@ def gateway_port(profile: Profile) -> int:
 
 def _discover(profile: Profile) -> tuple[int, float]:
     url = profile.endpoint_url("ec2").rstrip("/") + _DISCOVERY_PATH
-    answer = profile.caller.discover(_DISCOVERY_PATH)
+    answer = profile.api_client.discover(_DISCOVERY_PATH)
     body = answer.body[:_DISCOVERY_LIMIT] if answer.status == 200 else None
     if body is None:
         return HTTPS_PORT, 0

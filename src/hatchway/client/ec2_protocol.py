@@ -1,4 +1,4 @@
-"""EC2's protocol as the operations of `caller` need it: parameters as pairs, answers from XML. Pure.
+"""EC2's protocol as the operations of `api_client` need it: parameters as pairs, answers from XML. Pure.
 
 (AWS: "ec2Query" of the service model.) The names in answers are those of botocore.
 """

@@ -54,7 +54,7 @@ def reported_keys(client: Any, instance_ids: Sequence[str]) -> Mapping[str, tupl
     cannot be told.
 
     Args:
-        client: botocore's of the service `hatchway`, or a `Caller`.
+        client: botocore's of the service `hatchway`, or an `ApiClient`.
 
     Raises:
         ApiError: the call failed.

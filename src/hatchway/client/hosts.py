@@ -14,7 +14,7 @@ from hatchway.domain.reach import parse_address
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from hatchway.client.caller import Question
+    from hatchway.client.api_client import Question
 
 RUNNING: Final = "running"
 """The only state in which an instance is reached."""

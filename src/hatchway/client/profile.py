@@ -31,7 +31,7 @@ from hatchway.domain.ids import REGION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hatchway.client.caller import Caller
+    from hatchway.client.api_client import ApiClient
     from hatchway.client.retry import RetryBudget
     from hatchway.client.shared_files import Simple
     from hatchway.client.tls import Trust
@@ -250,15 +250,15 @@ class Profile:
             )
 
     @cached_property
-    def caller(self) -> Caller:
+    def api_client(self) -> ApiClient:
         """What a tunnel asks of EC2 and of EC2 Instance Connect, without botocore; one for all questions.
 
         Raises:
             NotConfigured: something that every call needs is missing.
         """
-        return self.caller_for(None)
+        return self.api_client_for(None)
 
-    def caller_for(self, timeout: float | None) -> Caller:
+    def api_client_for(self, timeout: float | None) -> ApiClient:
         """One of its own, for whoever does not wait for longer.
 
         Args:
@@ -267,9 +267,9 @@ class Profile:
         Raises:
             NotConfigured: something that every call needs is missing.
         """
-        from hatchway.client.caller import Caller
+        from hatchway.client.api_client import ApiClient
 
-        return Caller(
+        return ApiClient(
             region=self.region,
             credentials=self.credentials,
             url=self.endpoint_url,

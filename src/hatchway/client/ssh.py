@@ -251,7 +251,7 @@ def prepare_host(
         raise InvalidOption("--push-key and --known-hosts are about an instance: name a host")
     keys: Sequence[str] | None
     if key_file is None:
-        told = reported_keys(profile.caller, [instance_id])
+        told = reported_keys(profile.api_client, [instance_id])
         keys = None if told is None else told.get(instance_id, ())
     else:
         check_os_user(os_user)
@@ -282,10 +282,10 @@ def introduce(profile: Profile, instance_id: str, os_user: str, public_key: str)
     Raises:
         ApiError, NotConfigured: a call was refused or not answered.
     """
-    caller = profile.caller
-    caller.ahead((HOST_KEYS, {"InstanceIds": [instance_id]}), service="hatchway")
+    client = profile.api_client
+    client.ahead((HOST_KEYS, {"InstanceIds": [instance_id]}), service="hatchway")
     push_key(profile, instance_id, os_user, public_key)
-    found = reported_keys(caller, [instance_id])
+    found = reported_keys(client, [instance_id])
     return None if found is None else found.get(instance_id, ())
 
 
@@ -347,7 +347,7 @@ def _behind(profile: Profile, options: SshOptions, jump: str) -> Way:
     """The tunnel leads to the first of the hosts on the way; from the last one ssh connects itself."""
     host: Host | None
     try:
-        host = find_host(profile.caller, options.host)
+        host = find_host(profile.api_client, options.host)
     except NoSuchHost:
         # The jump host may know it: as ssh has it, its name is resolved there.
         host = None

@@ -55,7 +55,7 @@ _THROTTLED: Final = frozenset(
 )
 
 
-class Caller:
+class ApiClient:
     """Asks as one user, of one API; a connection for each endpoint URL, kept for what is asked next.
 
     Args:
@@ -240,8 +240,8 @@ class _Request(NamedTuple):
 class _Pages:
     """As botocore's paginators are."""
 
-    def __init__(self, caller: Caller, operation: str) -> None:
-        self._caller = caller
+    def __init__(self, client: ApiClient, operation: str) -> None:
+        self._client = client
         self._operation = operation
 
     def paginate(self, **parameters: Any) -> Iterator[dict[str, Any]]:
@@ -249,7 +249,7 @@ class _Pages:
         if size is not None:
             parameters["MaxResults"] = size
         for _ in range(_MOST_PAGES):
-            page = self._caller._ec2(self._operation, parameters)
+            page = self._client._ec2(self._operation, parameters)
             yield page
             token = page.get("NextToken")
             if not token:

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from hatchway.client import clock
-from hatchway.client.caller import Caller
+from hatchway.client.api_client import ApiClient
 from hatchway.client.errors import ApiError
 from hatchway.client.http_connection import HttpConnection
 from hatchway.client.profile import Profile, ProfileOptions
@@ -87,7 +87,7 @@ def server() -> Iterator[Server]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """In the place of waiting."""
     waited: list[float] = []
-    monkeypatch.setattr("hatchway.client.caller.time.sleep", waited.append)
+    monkeypatch.setattr("hatchway.client.api_client.time.sleep", waited.append)
     return waited
 
 
@@ -97,8 +97,10 @@ def right_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(clock._TOLD_BEFORE, "0")
 
 
-def caller(server: Server, timeout: float | None = None, retry_budget: RetryBudget | None = None) -> Caller:
-    return Caller(
+def api_client(
+    server: Server, timeout: float | None = None, retry_budget: RetryBudget | None = None
+) -> ApiClient:
+    return ApiClient(
         region="us-east-1",
         credentials=lambda: Credentials("AKIAEXAMPLE", "secret"),
         url=lambda _: server.url,
@@ -124,7 +126,7 @@ def test_what_passes_is_asked_again_after_pauses_that_grow(
     server: Server, pauses: list[float], refusal: bytes
 ) -> None:
     server.answers = [refusal, refusal, refusal, answer(200)]
-    assert caller(server).send_ssh_public_key(**KEY)["Success"]
+    assert api_client(server).send_ssh_public_key(**KEY)["Success"]
     assert [pause / pauses[0] for pause in pauses] == [1, 2, 4]
     assert (len(server.asked), server.connections) == (4, 1)
 
@@ -132,7 +134,7 @@ def test_what_passes_is_asked_again_after_pauses_that_grow(
 def test_it_is_not_asked_for_ever(server: Server, pauses: list[float]) -> None:
     server.answers = [answer(503, UNAVAILABLE)]
     with pytest.raises(ApiError, match="SendSSHPublicKey: ServiceUnavailableException: not now"):
-        caller(server).send_ssh_public_key(**KEY)
+        api_client(server).send_ssh_public_key(**KEY)
     assert (len(server.asked), len(pauses)) == (4, 3)
 
 
@@ -143,7 +145,7 @@ def test_what_stands_before_a_server_that_is_just_restarting_is_asked_for_as_lon
     told: list[str] = []
     away = answer(status, b"<html>")
     server.answers = [*[away] * 6, answer(200)]
-    assert caller(server, retry_budget=RetryBudget(told.append)).send_ssh_public_key(**KEY)["Success"]
+    assert api_client(server, retry_budget=RetryBudget(told.append)).send_ssh_public_key(**KEY)["Success"]
     assert (len(server.asked), [line.partition(": ")[0] for line in told]) == (7, [f"HTTP status {status}"])
 
 
@@ -153,7 +155,7 @@ def test_what_is_refused_for_good_is_asked_once(
 ) -> None:
     server.answers = [answer(status, {"__type": code, "message": "no"})]
     with pytest.raises(ApiError) as caught:
-        caller(server).send_ssh_public_key(**KEY)
+        api_client(server).send_ssh_public_key(**KEY)
     assert (caught.value.code, len(server.asked), pauses) == (code, 1, [])
 
 
@@ -162,7 +164,7 @@ def test_who_gives_a_time_for_the_answer_is_not_made_to_wait_for_more_than_one(
 ) -> None:
     server.answers = [answer(503, UNAVAILABLE), answer(200)]
     with pytest.raises(ApiError):
-        caller(server, timeout=30).send_ssh_public_key(**KEY)
+        api_client(server, timeout=30).send_ssh_public_key(**KEY)
     assert (len(server.asked), pauses) == (1, [])
 
 
@@ -172,7 +174,7 @@ def test_a_clock_that_is_wrong_is_noticed_and_the_question_asked_at_once_at_the_
     now = datetime.now(UTC)
     expired = {"__type": "RequestExpired", "message": str(RequestExpired(now, now + timedelta(hours=3)))}
     server.answers = [answer(403, expired), answer(200)]
-    assert caller(server).send_ssh_public_key(**KEY)["Success"]
+    assert api_client(server).send_ssh_public_key(**KEY)["Success"]
     first, second = (datetime.strptime(date, "%Y%m%dt%H%M%Sz") for date in server.asked)
     assert second - first > timedelta(hours=2)
     assert pauses == []
@@ -198,7 +200,7 @@ def test_whoever_asks_by_botocore_is_given_the_server_s_time_too(
 
 def test_a_connection_that_was_closed_meanwhile_is_made_again(server: Server) -> None:
     server.answers = [answer(200), HANG_UP, answer(200)]
-    asking = caller(server)
+    asking = api_client(server)
     for _ in range(2):
         assert asking.send_ssh_public_key(**KEY)["Success"]
     assert (len(server.asked), server.connections) == (3, 2)
@@ -207,7 +209,7 @@ def test_a_connection_that_was_closed_meanwhile_is_made_again(server: Server) ->
 def test_one_that_is_closed_without_an_answer_each_time_is_told_of(server: Server) -> None:
     server.answers = [HANG_UP]
     with pytest.raises(ApiError, match="Connection was closed before there was an answer from"):
-        caller(server).send_ssh_public_key(**KEY)
+        api_client(server).send_ssh_public_key(**KEY)
     assert len(server.asked) == 2
 
 
@@ -217,7 +219,7 @@ def test_a_server_that_is_just_restarting_is_waited_for_which_is_told_once(
     told: list[str] = []
     monkeypatch.setattr("hatchway.client.retry.time.sleep", lambda _: None)
     server.answers = [*[HANG_UP] * 4, answer(200)]
-    assert caller(server, retry_budget=RetryBudget(told.append)).send_ssh_public_key(**KEY)["Success"]
+    assert api_client(server, retry_budget=RetryBudget(told.append)).send_ssh_public_key(**KEY)["Success"]
     assert len(server.asked) == 5
     with socket.socket() as later:
         later.bind(("127.0.0.1", 0))
@@ -241,7 +243,7 @@ def test_one_that_stays_away_is_told_of_in_the_end(server: Server, monkeypatch: 
     server.answers = [HANG_UP]
     told: list[str] = []
     with pytest.raises(ApiError, match="SendSSHPublicKey: Connection was closed before there was an answer"):
-        caller(server, retry_budget=RetryBudget(told.append)).send_ssh_public_key(**KEY)
+        api_client(server, retry_budget=RetryBudget(told.append)).send_ssh_public_key(**KEY)
     assert len(told) == 1
     assert len(server.asked) > 2
 
@@ -250,7 +252,7 @@ def test_questions_sent_ahead_are_each_answered_by_a_server_that_answers_one_on_
     server: Server,
 ) -> None:
     server.answers = [answer(200, b"<R><a>1</a></R>", headers="Connection: close\r\n")]
-    asking = caller(server)
+    asking = api_client(server)
     first, second = {"InstanceIds": ["i-1"]}, {"InstanceIds": ["i-2"]}
     asking.ahead(("DescribeInstances", first), ("DescribeInstances", second))
     assert asking.describe_instances(**first) == asking.describe_instances(**second) == {"A": "1"}
@@ -262,25 +264,25 @@ def test_questions_sent_ahead_are_each_answered_by_a_server_that_answers_one_on_
 def test_what_does_not_answer_as_the_api_does_is_no_api(server: Server, said: bytes) -> None:
     server.answers = [said]
     with pytest.raises(ApiError, match="not that of Hatchway's API"):
-        caller(server).send_ssh_public_key(**KEY)
+        api_client(server).send_ssh_public_key(**KEY)
 
 
 @pytest.mark.parametrize("differ", [False, True])
 def test_pages_without_an_end_are_told_of(
     server: Server, monkeypatch: pytest.MonkeyPatch, *, differ: bool
 ) -> None:
-    monkeypatch.setattr("hatchway.client.caller._MOST_PAGES", 5)
+    monkeypatch.setattr("hatchway.client.api_client._MOST_PAGES", 5)
     pages = [f"<R><nextToken>{number if differ else 0}</nextToken></R>" for number in range(9)]
     server.answers = [answer(200, page.encode()) for page in pages]
     with pytest.raises(ApiError, match="DescribeInstances: there is no end of its pages"):
-        list(caller(server).get_paginator("describe_instances").paginate())
+        list(api_client(server).get_paginator("describe_instances").paginate())
     assert len(server.asked) == (5 if differ else 2)
 
 
 def test_a_server_that_says_nothing_is_not_waited_for_longer_than_asked(server: Server) -> None:
     server.answers = [b"HTTP/1.1 200 OK\r\n"]
     with pytest.raises(ApiError, match=r"Read timeout on endpoint URL: .*: nothing within 0\.1 seconds: see"):
-        caller(server, timeout=0.1).send_ssh_public_key(**KEY)
+        api_client(server, timeout=0.1).send_ssh_public_key(**KEY)
 
 
 @pytest.mark.parametrize("url", ["https://nowhere.invalid", "https://a..b"])
