@@ -93,7 +93,7 @@ def test_every_target_of_make_that_it_names_is_there() -> None:
 
 
 def test_what_it_quotes_from_the_store_is_there() -> None:
-    assert "_BUSY_SECONDS = 15.0\n" in (REPOSITORY / "src/hatchway/store/store.py").read_text()
+    assert "_BUSY_SECONDS = 15.0\n" in (REPOSITORY / "src/hatchway/store/engines.py").read_text()
     test = "def test_endpoints_of_an_older_program_tell_their_targets_nothing("
     assert test in (REPOSITORY / "tests/store/test_store.py").read_text()
 

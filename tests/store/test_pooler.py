@@ -162,9 +162,9 @@ def test_what_is_recorded_under_a_lock_is_on_the_disk_when_it_is_committed(store
 
 
 def store_settings() -> dict[str, str]:
-    from hatchway.store import store as module
+    from hatchway.store import engines
 
-    return module._POSTGRESQL_SETTINGS
+    return dict(engines.POSTGRESQL_SETTINGS)
 
 
 def test_a_change_is_seen_by_being_told_or_by_asking(

@@ -166,7 +166,7 @@ def test_where_there_can_be_no_log_sqlite_itself_waits_for_the_disk(
     own.close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
-    monkeypatch.setattr("hatchway.store.store._prepare_sqlite", prepare)
+    monkeypatch.setattr("hatchway.store.engines._prepare_sqlite", prepare)
     store = Store.open(f"sqlite:///{path}")
     with store.write() as tx:
         tx.groups.put(group("first"))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 ANSWER_TIMEOUT: Final = 20.0
 """Seconds for each wait for an answer's bytes, where botocore waits for 60. The API's own longest wait is the
-15 for the store's lock (`store.store`), and then it says what kept it. The AWS CLI has an option for this,
+15 for the store's lock (`store.engines`), and then it says what kept it. The AWS CLI has an option for this,
 `--cli-read-timeout`; no variable and no key of the shared files is about it."""
 
 _OWN_MODELS = files("hatchway") / "protocol" / "models"

@@ -17,7 +17,8 @@ else.
 
 | module | holds |
 |---|---|
-| `store` | the engine and its transactions |
+| `store` | its transactions, and what it tells of itself |
+| `engines` | how its database is connected to, and how long that is waited for |
 | `schema` | its migrations, and which programs can work on it |
 | `schema_watch` | whether a program that runs goes with it yet, and it is still its own |
 | `machine_membership` | whether the machine of a process is still one of the installation's |
@@ -60,6 +61,7 @@ What must hold here:
 
 from hatchway.store.audit_rows import Retention
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
+from hatchway.store.engines import SERVERS_PATIENCE, DriverMissing
 from hatchway.store.feed import BEGINNING, Changes, Position
 from hatchway.store.leadership import Leadership, LeadershipLost, living_leader
 from hatchway.store.locks import worker_lock
@@ -83,7 +85,7 @@ from hatchway.store.rows import Rows
 from hatchway.store.schema import BeingRestored, SchemaMismatch, oldest_program, own_schema
 from hatchway.store.schema_watch import SchemaWatch
 from hatchway.store.server_time import ClockCheck, NowThere, ServerTime, is_useless
-from hatchway.store.store import OF_VPCS, SERVERS_PATIENCE, DriverMissing, Serves, Store
+from hatchway.store.store import OF_VPCS, Serves, Store
 from hatchway.store.transaction import Transaction
 from hatchway.store.url import BadStoreUrl, show_problem, show_store
 
