@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from tests.programs import needs
@@ -43,3 +44,18 @@ def negotiated(serve: Callable[[socket.socket], object], *options: str) -> str:
     found = re.search(r"^Ciphersuite: (\S+)$", told, re.MULTILINE)
     assert found is not None, told
     return found[1]
+
+
+@cache
+def first_words(groups: str) -> bytes:
+    """What a client says first that can agree on a key by these groups: by the first it has begun to."""
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        listening.settimeout(TIMEOUT)
+        where = f"{LOOPBACK}:{listening.getsockname()[1]}"
+        command = ["openssl", "s_client", "-connect", where, "-groups", groups]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet):
+            accepted, _ = listening.accept()
+            with accepted:
+                accepted.settimeout(TIMEOUT)
+                return accepted.recv(1 << 16)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.transport.harness import LOOPBACK, client_tls, run, server_tls
+from tests.transport.openssl_client import first_words, needs_openssl
 
 from hatchway.transport.asyncio_tls import CARRIED, READ, RECORDS, Records, TlsProtocol
 
@@ -100,6 +101,29 @@ def test_a_connection_with_more_records_than_a_request_may_take_is_reset(patient
             else:
                 with pytest.raises((ConnectionError, EOFError)):
                     await say_words()
+            writer.transport.abort()
+
+    run(test)
+
+
+@needs_openssl
+def test_a_client_that_asks_for_a_key_by_a_finite_field_is_reset_before_that_is_computed() -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            listening.setblocking(False)
+            connecting = asyncio.create_task(asyncio.open_connection(*listening.getsockname()))
+            accepted, _ = await loop.sock_accept(listening)
+            records, established = Records(), loop.create_future()
+            echo = Echo(records, patient=True)
+            tls = TlsProtocol(loop, echo, server_tls(), established, server_side=True, records=records)
+            await loop.connect_accepted_socket(lambda: tls, accepted)
+            reader, writer = await connecting
+            writer.write(first_words("ffdhe8192"))
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            await established
+            assert "_transport" not in vars(echo)
             writer.transport.abort()
 
     run(test)

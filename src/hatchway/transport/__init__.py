@@ -31,6 +31,7 @@ makes `websocket.core_connection.CoreConnection`s by its contexts: the core take
 |---|---|
 | `server_tls` | the server's TLS context, by the certificate as its files are now |
 | `asyncio_tls` | the same care for servers that are built on asyncio, as uvicorn is |
+| `client_hello` | what clients offer as TLS begins, and which of it costs too much |
 | `own_addresses` | which addresses are this machine's |
 | `open_files` | how many connections a process may have |
 

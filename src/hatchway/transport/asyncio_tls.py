@@ -5,7 +5,10 @@ sender 27 bytes; asyncio's own reads 256 KiB at once and decrypts them all in on
 """
 
 from asyncio import BaseTransport, Transport, sslproto
+from ssl import SSLObject
 from typing import Any, Final, cast
+
+from hatchway.transport.client_hello import ClientHellos
 
 READ: Final = 16 * 1024
 """Bytes that are read and decrypted in one turn, a record's worth."""
@@ -49,9 +52,10 @@ class Records:
 
 
 class TlsProtocol(sslproto.SSLProtocol):
-    """One connection's TLS, which resets it when its records are too many."""
+    """One connection's TLS, which resets it when its records are too many, or its handshake too costly."""
 
     max_size = READ
+    _sslobj: SSLObject | None  # asyncio's own
 
     def __init__(self, *arguments: Any, records: Records, received: bytes = b"", **more: Any) -> None:
         """As asyncio's; `received` is what has been read of the connection already."""
@@ -59,6 +63,7 @@ class TlsProtocol(sslproto.SSLProtocol):
         self._records = records
         self._received = memoryview(received)
         self._buffer = memoryview(b"")
+        self._hellos: ClientHellos | None = ClientHellos()
 
     def connection_made(self, transport: BaseTransport) -> None:
         """The handshake begins, before anything more is read."""
@@ -77,8 +82,16 @@ class TlsProtocol(sslproto.SSLProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes have been read to it."""
-        if not self._records.are_too_many(self._buffer[:nbytes]):
+        if not self._asks_too_much(self._buffer[:nbytes]):
             super().buffer_updated(nbytes)
         elif self._transport is not None:  # pragma: no branch (what is read has one)
             # One of a socket has it, whatever the type says.
             cast("Transport", self._transport).abort()
+
+    def _asks_too_much(self, received: memoryview) -> bool:
+        if self._hellos is not None:
+            if self._sslobj is not None and self._sslobj.version() is not None:
+                self._hellos = None  # The handshake is over.
+            elif self._hellos.are_too_costly(received):
+                return True
+        return self._records.are_too_many(received)

@@ -12,6 +12,7 @@ import pytest
 from tests.programs import needs
 from tests.transport.compiled import core_context, needs_core
 from tests.transport.harness import LOOPBACK, client_tls, connection_tls, run, until
+from tests.transport.openssl_client import first_words, needs_openssl
 from tests.transport.records import HANDSHAKE, KEY_UPDATE, Records, telling_client_tls
 
 from hatchway.transport.connection.allowance import BURST, RATE, SHARED_BURST
@@ -279,6 +280,20 @@ def test_a_malformed_hello_is_answered_with_an_alert() -> None:
             answer = await client.receive()
             # Content type 21, alert; level 2, fatal (RFC 8446 sections 5.1 and 6).
             assert (answer[0], answer[5]) == (21, 2)
+            await (await made.get()).lost.wait()
+            client.sock.close()
+
+    run(test)
+
+
+@needs_openssl
+def test_a_client_that_asks_for_a_key_by_a_finite_field_is_reset_before_that_is_computed() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.send(first_words("ffdhe8192"))
+            with pytest.raises(ConnectionResetError):
+                await client.receive()
             await (await made.get()).lost.wait()
             client.sock.close()
 

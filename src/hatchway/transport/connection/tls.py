@@ -13,6 +13,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from hatchway.transport.client_hello import ClientHellos
 from hatchway.transport.connection.allowance import EMPTY_RECORD, FREE, SMALL_RECORD, Allowance
 from hatchway.transport.connection.tcp import Connection, Hold
 
@@ -80,6 +81,7 @@ class TlsConnection(Connection):
         "_ended",
         "_failed",
         "_handshaking",
+        "_hellos",
         "_incoming",
         "_outgoing",
         "_reads_left",
@@ -102,7 +104,9 @@ class TlsConnection(Connection):
         self._incoming: ssl.MemoryBIO | Queue
         self._outgoing: ssl.MemoryBIO | Queue
         self._tls: ssl.SSLObject | Session
+        self._hellos: ClientHellos | None = None
         if isinstance(tls, ssl.SSLContext):
+            self._hellos = ClientHellos()
             self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
             self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_side=True)
         else:
@@ -304,6 +308,7 @@ class TlsConnection(Connection):
                         if self._handshaking:
                             tls.do_handshake()
                             self._handshaking = False
+                            self._hellos = None
                             self._records = 0
                             continue
                         if room is None:
@@ -352,6 +357,10 @@ class TlsConnection(Connection):
                 self.cost += SMALL_RECORD
             at += _HEADER + length
         cut = min(at, end)
+        if self._hellos is not None and self._hellos.are_too_costly(encrypted[:cut]):
+            self.abort()
+            self._encrypted = None
+            return
         self._record_left = at - cut
         self._records += whole
         self._incoming.write(encrypted[:cut])

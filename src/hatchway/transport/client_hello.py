@@ -1,0 +1,101 @@
+"""What clients offer as TLS begins, looked at before OpenSSL computes what they ask for. Pure.
+
+Python's `ssl` cannot say by which groups keys may be agreed on; the compiled core can (`core/tls.c`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST: Final = 32 * 1024
+"""Bytes of the messages that a client may send in its handshake. It needs some hundred, or two thousand."""
+
+_HEADER: Final = 5
+_HANDSHAKE: Final = 22
+"""Bytes of a TLS record's header, and the type of those of a handshake (RFC 8446 section 5.1)."""
+_CLIENT_HELLO: Final = 1
+_KEY_SHARE: Final = 51
+_FINITE_FIELDS: Final = 0x01
+"""The first byte of their groups (RFC 7919 section 2)."""
+
+
+class ClientHellos:
+    """Those of one connection, as it sends them."""
+
+    __slots__ = ("_header", "_kind", "_left", "_messages")
+
+    def __init__(self) -> None:
+        # The beginning of a record's header; the kind of one that has begun, and how much is to come.
+        self._header = bytearray()
+        self._kind = self._left = 0
+        self._messages = bytearray()
+
+    def are_too_costly(self, sent: memoryview) -> bool:
+        """Whether a key is to be agreed on by a finite field, with what has been sent now.
+
+        That takes 5 to 170 milliseconds, a curve 0.1 to 4. More than `MOST` is too costly too. What is
+        malformed OpenSSL refuses.
+        """
+        self._take(sent)
+        if len(self._messages) > MOST:
+            return True
+        try:
+            return any(map(_offers_finite_field, _client_hellos(self._messages)))
+        except IndexError:
+            return False
+
+    def _take(self, sent: memoryview) -> None:
+        """Put the handshake's messages together, however records cut them (RFC 8446 section 5.1)."""
+        while sent:
+            if self._left:
+                size = min(self._left, len(sent))
+                self._left -= size
+                if self._kind == _HANDSHAKE:
+                    self._messages += sent[:size]
+            else:
+                size = min(_HEADER - len(self._header), len(sent))
+                self._header += sent[:size]
+                if len(self._header) == _HEADER:
+                    self._kind, self._left = self._header[0], _number(self._header, 3)
+                    self._header.clear()
+            sent = sent[size:]
+
+
+def _client_hellos(messages: bytearray) -> Iterator[bytearray]:
+    """The bodies of those that are whole (RFC 8446 section 4.1.2)."""
+    at = 0
+    while at + 4 <= len(messages):
+        kind, begin = messages[at], at + 4
+        at = begin + (messages[at + 1] << 16) + _number(messages, at + 2)
+        if kind == _CLIENT_HELLO and at <= len(messages):
+            yield messages[begin:at]
+
+
+def _offers_finite_field(hello: bytearray) -> bool:
+    """
+    Raises:
+        IndexError: it is none.
+    """
+    at = 34  # version and random bytes
+    at += 1 + hello[at]  # a session
+    at += 2 + _number(hello, at)  # ciphers
+    at += 1 + hello[at]  # compressions
+    at += 2
+    while at < len(hello):
+        kind, end = _number(hello, at), at + 4 + _number(hello, at + 2)
+        at += 4
+        if kind == _KEY_SHARE:
+            at += 2
+            while at < end:
+                if hello[at] == _FINITE_FIELDS:
+                    return True
+                at += 4 + _number(hello, at + 2)
+        at = end
+    return False
+
+
+def _number(data: bytearray, at: int) -> int:
+    return data[at] << 8 | data[at + 1]
