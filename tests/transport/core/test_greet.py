@@ -15,6 +15,7 @@ from tests.transport.compiled import core_context, needs_core
 from tests.transport.harness import client_tls
 from tests.transport.records import HANDSHAKE, KEY_UPDATE, telling_client_tls
 
+from hatchway.transport import client_hello
 from hatchway.transport.connection.tls import MAX_EMPTY_RECORDS, MAX_UNTRUSTED_READS
 from hatchway.transport.core.loading import CORE
 from hatchway.transport.websocket.core_connection import (
@@ -87,6 +88,19 @@ class Newcomer:
     def say(self, text: bytes, size: int = 1 << 16) -> None:
         self.client.write(text)
         self.send(self.outgoing.read(), size)
+
+
+def test_a_handshake_of_more_than_anybody_needs_is_not_computed(context: Context) -> None:
+    # OpenSSL compares each key that is offered with each group: all of one ClientHello take 75 ms.
+    with Newcomer(context) as newcomer:
+        newcomer.send(bytes.fromhex("1603012001"))
+        assert newcomer.flags & TLS_FAILED
+    with Newcomer(context) as newcomer:
+        # A message of 12 KiB, of which the first 8 have come.
+        newcomer.send(bytes.fromhex("1603012000 01002ffc 0303") + bytes(8_186))
+        assert not newcomer.flags & TLS_FAILED
+        newcomer.send(bytes.fromhex("1603010001"))
+        assert newcomer.flags & TLS_FAILED
 
 
 @given(size=st.integers(40, 2000), pieces=st.lists(st.integers(1, 40), max_size=8))
@@ -247,5 +261,5 @@ def test_calls_that_make_no_sense_are_refused(context: Context) -> None:
         CORE.Poller().greet_by("x")
     assert FAILED == CORE.FAILED
     assert TOO_MUCH == CORE.TOO_MUCH
-    bounds = CORE.MAX_HEAD, CORE.MOST_GREETED, CORE.MOST_EMPTY
-    assert bounds == (MAX_HEAD, MAX_UNTRUSTED_READS, MAX_EMPTY_RECORDS)
+    bounds = CORE.MAX_HEAD, CORE.MOST_GREETED, CORE.MOST_EMPTY, CORE.MOST_HANDSHAKE
+    assert bounds == (MAX_HEAD, MAX_UNTRUSTED_READS, MAX_EMPTY_RECORDS, client_hello.MOST)

@@ -70,6 +70,7 @@
 #define GREETED (20 * 1024)        /* bytes read at once from a client whose request is yet to come */
 #define MOST_GREETED 64            /* reads in which its request has to come, and records without data: see tls.py */
 #define MOST_EMPTY 32
+#define MOST_HANDSHAKE (8 * 1024)  /* bytes of its handshake's records: see client_hello.py */
 
 /* What a call tells besides a number of bytes, which stands above these 16 bits. */
 enum {
@@ -119,6 +120,7 @@ typedef struct {
     long records;
     int budget;
     long small;
+    size_t handshake; /* bytes of the handshake's records that OpenSSL was given */
     /* Before the request: whether the handshake is over; reads, and records that had no data. */
     int is_open;
     int greeted;
@@ -236,6 +238,7 @@ static const struct {
     {"MAX_HEAD", MAX_HEAD},
     {"MOST_GREETED", MOST_GREETED},
     {"MOST_EMPTY", MOST_EMPTY},
+    {"MOST_HANDSHAKE", MOST_HANDSHAKE},
     {"READ_SIZE", READ_SIZE},
     {"PUSH_SIZE", PUSH_SIZE},
     {"MAX_FRAME", MAX_FRAME},

@@ -15,6 +15,10 @@ static int openssl_reads(BIO *bio, char *to, int size)
     } else {
         if (self->record_left == 0 && self->from_size >= HEADER && self->budget > 0) {
             size_t length = (size_t)self->from[3] << 8 | self->from[4];
+            /* OpenSSL compares each key that is offered with each group. */
+            if (self->from[0] == SSL3_RT_HANDSHAKE && !self->is_client && !SSL_is_init_finished(self->ssl)
+                && (self->handshake += length) > MOST_HANDSHAKE)
+                return -1;
             self->record_left = HEADER + length;
             self->records++;
             if (length > SMALL) {
