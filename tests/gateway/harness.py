@@ -23,7 +23,7 @@ from hatchway.access.principal import Principal, PrincipalType
 from hatchway.audit.events import EventSource
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.decision import Admitted, Call, Refused
-from hatchway.gateway.lifecycle import Gateway
+from hatchway.gateway.lifecycle import TunnelHandler
 from hatchway.gateway.telemetry.metrics import Metrics
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.transport.listening.listener import Listener
@@ -140,7 +140,7 @@ class Remembers:
 class Running:
     port: int
     listener: Listener
-    gateway: Gateway
+    handler: TunnelHandler
     registry: Registry
     metrics: Metrics
     says: Says
@@ -162,7 +162,7 @@ async def running_gateway(
     metrics = Metrics()
     ids = itertools.count()
     sources = Sources(asyncio.get_running_loop().time) if sources is None else sources
-    gateway = Gateway(
+    handler = TunnelHandler(
         admission=says,
         trail=trail,
         registry=registry,
@@ -174,12 +174,12 @@ async def running_gateway(
         new_tunnel_id=lambda: f"tun-{next(ids)}",
         caught_up=says.caught_up,
     )
-    listener = Listener(WebSocketServer(gateway.serve, tls).begin, sources, **limits)
+    listener = Listener(WebSocketServer(handler.serve, tls).begin, sources, **limits)
     sock = sock or socket.create_server((LOOPBACK, 0))
     port = sock.getsockname()[1]
     await listener.start(sock)
     try:
-        yield Running(port, listener, gateway, registry, metrics, says, trail)
+        yield Running(port, listener, handler, registry, metrics, says, trail)
     finally:
         listener.stop()
 

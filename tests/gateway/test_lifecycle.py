@@ -72,7 +72,7 @@ def test_a_tunnel_that_is_open_has_no_task_that_waits_for_its_end() -> None:
             await client.send(b"hello")
             assert await client.receive(5) == b"hello"
             names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
-            assert not [name for name in names if name.startswith("Gateway.")]
+            assert not [name for name in names if name.startswith("TunnelHandler.")]
             await client.close()
             assert (await gateway.trail.end()).closure.code == 1000
 
@@ -181,7 +181,7 @@ def test_a_connection_that_is_given_up_while_it_waits_for_news_is_not_decided_on
             gone: Any = SimpleNamespace(is_gone=True)
             head: Any = None
             with pytest.raises(ConnectionResetError):
-                await gateway.gateway._decide(gone, head, LOOPBACK, "request")
+                await gateway.handler._decide(gone, head, LOOPBACK, "request")
             assert len(says.heads) == 1
 
     run(test)
@@ -193,7 +193,7 @@ def test_a_worker_that_is_told_to_stop_meanwhile_opens_nothing() -> None:
         async with running_gateway(says) as gateway:
 
             def news() -> None:
-                says.refused, gateway.gateway.draining = None, True
+                says.refused, gateway.handler.draining = None, True
 
             says.news = news
             client = await WebSocket.connect(gateway.port)
@@ -353,7 +353,7 @@ def test_a_draining_gateway_takes_no_new_tunnels_and_ends_the_old_with_1001() ->
     async def test() -> None:
         async with target(echo) as port, running_gateway(Says(port)) as gateway:
             old = await WebSocket.open(gateway.port)
-            gateway.gateway.draining = True
+            gateway.handler.draining = True
             await old.send(b"still works")
             assert await old.receive(11) == b"still works"
             with pytest.raises(AssertionError, match="503"):

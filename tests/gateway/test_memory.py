@@ -11,7 +11,7 @@ from tests.gateway.harness import Says, echo, gateway_process, resident_bytes, r
 from tests.transport.harness import BINARY, PING, WebSocket, frame, run
 
 from hatchway.gateway.admission.decision import Admitted
-from hatchway.gateway.lifecycle import Gateway
+from hatchway.gateway.lifecycle import TunnelHandler
 from hatchway.transport.connection.readiness import Readiness
 from hatchway.transport.websocket.server import WebSocketServer
 
@@ -104,7 +104,7 @@ def test_an_idle_tunnel_has_few_objects_of_its_own() -> None:
 
 
 CLASSES = type, ModuleType, FunctionType
-COMMON = Gateway, WebSocketServer, Readiness, asyncio.AbstractEventLoop
+COMMON = TunnelHandler, WebSocketServer, Readiness, asyncio.AbstractEventLoop
 
 
 def reached_from(relay: object) -> dict[int, object]:

@@ -96,8 +96,8 @@ class TunnelRecorder(Protocol):
     async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None: ...
 
 
-class Gateway:
-    """What one worker does with each client."""
+class TunnelHandler:
+    """Handles the connections of one worker: each client, from its request to the end of its tunnel."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from hatchway.gateway.admission.off_limits import OffLimits
 from hatchway.gateway.admission.preserve_client_ip import NOT_PERMITTED
 from hatchway.gateway.admission.resolver import Resolver
 from hatchway.gateway.admission.served import Served
-from hatchway.gateway.lifecycle import Gateway
+from hatchway.gateway.lifecycle import TunnelHandler
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.telemetry.tracing import TunnelTracing
@@ -198,7 +198,7 @@ class Worker:
             fits = self._schema.fits and self._membership.holds
             return lease.runs and fits and not pending_records.full
 
-        gateway = Gateway(
+        handler = TunnelHandler(
             admission=self._admission,
             trail=trail,
             registry=registry,
@@ -213,7 +213,7 @@ class Worker:
             caught_up=self._follower.caught_up,
             asked_to_drain=lambda: self._asked_to_drain.refuses,
         )
-        clients = WebSocketServer(gateway.serve, lambda: self._tls.session_context)
+        clients = WebSocketServer(handler.serve, lambda: self._tls.session_context)
         listener = Listener(
             clients.begin,
             sources,
@@ -230,7 +230,7 @@ class Worker:
             pending_records=lambda: len(pending_records),
             ready=lambda: (
                 may_open()
-                and not (gateway.draining or self._asked_to_drain.is_asked or lease.clock_is_useless)
+                and not (handler.draining or self._asked_to_drain.is_asked or lease.clock_is_useless)
             ),
             restores=lambda: self._follower.restores,
         )
@@ -255,7 +255,7 @@ class Worker:
         log.info("gateway starts", address=str(address), worker_id=self._worker_id, core=core)
         on_ready(address)
 
-        drained_at = await self._drain(stopping, gateway, listener, clients)
+        drained_at = await self._drain(stopping, handler, listener, clients)
         listener.stop()
         trail.enter_counts()
         # What enters the records may be the part that has ended: then there is nothing to wait for.
@@ -273,7 +273,11 @@ class Worker:
         parts.check()
 
     async def _drain(
-        self, stopping: asyncio.Queue[int], gateway: Gateway, listener: Listener, clients: WebSocketServer
+        self,
+        stopping: asyncio.Queue[int],
+        handler: TunnelHandler,
+        listener: Listener,
+        clients: WebSocketServer,
     ) -> float:
         """Wait until told to stop, then for the end of the tunnels. Returns when their time was up, by the
         loop."""
@@ -288,7 +292,7 @@ class Worker:
             while (listener.pending or len(clients)) and not told.done():
                 await asyncio.wait([told], timeout=_LOOK_SECONDS)
             told.cancel()
-        gateway.draining = True
+        handler.draining = True
         log.info("gateway drains", tunnels=len(registry), seconds=self._settings.drain_seconds)
         drained_at = loop.time() + self._settings.drain_seconds
         await _first(registry.wait_until_empty(), stopping.get(), seconds=self._settings.drain_seconds)
