@@ -21,11 +21,11 @@ from tests.control.test_ssh_keys import FINGERPRINT, enrolled
 
 from hatchway.control import application, dispatcher
 from hatchway.control.application import create_application
-from hatchway.control.attempt import ApiRequest
 from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.http import bodies, protocol, server
 from hatchway.control.http.bodies import Bodies
 from hatchway.control.http.keep_alive import KeptAliveConnections
+from hatchway.control.request_state import ApiRequest
 from hatchway.control.threads import ThreadCounts
 from hatchway.store import server_time
 from hatchway.transport.asyncio_tls import RECORDS

@@ -9,7 +9,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 |---|---|
 | `process`, `plane` | the process from its settings to its end; what all of it works with |
 | `http` | HTTP/1.1 within limits |
-| `application`, `dispatcher`, `attempt` | from a request to its answer and its record |
+| `application`, `dispatcher`, `request_state` | from a request to its answer and its record |
 | `plain_answers` | answers where no service's protocol is known |
 | `threads`, `concurrency`, `call_rates` | who gets a thread; how many calls of a principal, and how fast |
 | `operations`, `catalogue`, `services` | what an operation is, all there are, and their services |

@@ -39,7 +39,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.context import Origin
-from hatchway.control.attempt import ApiRequest
 from hatchway.control.dispatcher import Dispatcher, Outcome
 from hatchway.control.host_routes import HostRoutes
 from hatchway.control.http.bodies import Bodies, stated_length
@@ -57,6 +56,7 @@ from hatchway.control.plain_answers import (
     without_store,
 )
 from hatchway.control.plane import ControlPlane
+from hatchway.control.request_state import ApiRequest
 from hatchway.control.services import claimed_key_id
 from hatchway.control.threads import Busy, ThreadCounts, Threads
 from hatchway.privileges import read_as_owner

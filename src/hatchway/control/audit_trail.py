@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from hatchway.audit.events import EventSource, Outcome, event, event_time, unknown_identity
 from hatchway.audit.log import LONGEST_USER_AGENT, to_record
-from hatchway.control.attempt import Attempt
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import ENCODED_MESSAGE
+from hatchway.control.request_state import RequestState
 from hatchway.control.services import DIALECTS, named_operation
 from hatchway.domain.account import AuditRecord
 from hatchway.protocol import ServiceError
@@ -43,30 +43,30 @@ _SECRETS: Final = frozenset({"SAMLAssertion", "SessionToken", "TokenCode", "WebI
 """Members that let somebody in and that the models do not all mark as sensitive."""
 
 
-def success_record(plane: ControlPlane, attempt: Attempt, result: Mapping[str, Any]) -> AuditRecord:
+def success_record(plane: ControlPlane, state: RequestState, result: Mapping[str, Any]) -> AuditRecord:
     """The record of a call that is answered with `result`; what was only read is not repeated in it."""
-    assert attempt.operation is not None
+    assert state.operation is not None
     elements: Any = None
-    if attempt.call is not None and (said := attempt.call.told) is not None:
-        return _record(plane, attempt, response_elements=said.response_elements, additional=said.additional)
-    if not attempt.operation.reads_only and result:
-        shape = attempt.service.model.operation_model(attempt.operation.name).output_shape
+    if state.call is not None and (said := state.call.told) is not None:
+        return _record(plane, state, response_elements=said.response_elements, additional=said.additional)
+    if not state.operation.reads_only and result:
+        shape = state.service.model.operation_model(state.operation.name).output_shape
         elements = told(shape, result)
-    return _record(plane, attempt, response_elements=elements)
+    return _record(plane, state, response_elements=elements)
 
 
-def refusal_record(plane: ControlPlane, attempt: Attempt, error: ServiceError) -> AuditRecord:
+def refusal_record(plane: ControlPlane, state: RequestState, error: ServiceError) -> AuditRecord:
     """The record of a call that is answered with `error`."""
     # What the encoded message holds stands in the record itself.
     sentence, mark, _ = error.message.partition(ENCODED_MESSAGE)
     message = f"{sentence}{mark}(see additionalEventData)" if mark else sentence
-    return _record(plane, attempt, error_code=trail_code(attempt, error), error_message=message)
+    return _record(plane, state, error_code=trail_code(state, error), error_message=message)
 
 
-def trail_code(attempt: Attempt, error: ServiceError) -> str:
+def trail_code(state: RequestState, error: ServiceError) -> str:
     """An error's code as CloudTrail has it."""
     code = _TRAIL_CODES.get(error.code, error.code)
-    if attempt.service.name == "ec2":
+    if state.service.name == "ec2":
         # CloudTrail says with EC2's codes whose fault it was.
         fault = "Server" if error.status is not None and error.status >= 500 else "Client"
         code = f"{fault}.{error.code}"
@@ -95,63 +95,63 @@ def told(shape: Any, value: Any) -> Any:
     return value
 
 
-def source_of(plane: ControlPlane, attempt: Attempt) -> EventSource:
+def source_of(plane: ControlPlane, state: RequestState) -> EventSource:
     """Who made a call, and where from."""
-    origin = attempt.request.origin
+    origin = state.request.origin
     return EventSource(
         account=plane.arns.account,
         region=plane.arns.region,
-        event_source=DIALECTS[attempt.service.name].event_source,
-        request_id=attempt.request.request_id,
+        event_source=DIALECTS[state.service.name].event_source,
+        request_id=state.request.request_id,
         source_ip=origin.source_ip,
         user_agent=origin.user_agent[:LONGEST_USER_AGENT],
         user_identity=(
-            unknown_identity(attempt.access_key_id)
-            if attempt.principal is None
-            else attempt.principal.user_identity()
+            unknown_identity(state.access_key_id)
+            if state.principal is None
+            else state.principal.user_identity()
         ),
     )
 
 
 def _record(
-    plane: ControlPlane, attempt: Attempt, additional: Mapping[str, Any] = _NOTHING_MORE, **outcome: Any
+    plane: ControlPlane, state: RequestState, additional: Mapping[str, Any] = _NOTHING_MORE, **outcome: Any
 ) -> AuditRecord:
-    authorization = attempt.authorization
+    authorization = state.authorization
     decision = {"decision": authorization.to_json()} if authorization else {}
     body = event(
-        source_of(plane, attempt),
+        source_of(plane, state),
         event_id=str(uuid.UUID(bytes=plane.random_bytes(16), version=4)),
-        time=attempt.now,
-        name=event_name(attempt),
-        read_only=attempt.operation is not None and attempt.operation.reads_only,
-        request_parameters=_request_parameters(attempt),
+        time=state.now,
+        name=event_name(state),
+        read_only=state.operation is not None and state.operation.reads_only,
+        request_parameters=_request_parameters(state),
         outcome=Outcome(**outcome, additional={**additional, **decision}),
-        resources=_resources(attempt),
+        resources=_resources(state),
     )
-    return to_record(body, attempt.now)
+    return to_record(body, state.now)
 
 
-def event_name(attempt: Attempt) -> str:
+def event_name(state: RequestState) -> str:
     """The operation that was called, as far as that is known."""
-    if attempt.operation is not None:
-        return attempt.operation.name
-    return named_operation(attempt.service, attempt.request.http) or UNKNOWN_OPERATION
+    if state.operation is not None:
+        return state.operation.name
+    return named_operation(state.service, state.request.http) or UNKNOWN_OPERATION
 
 
-def _request_parameters(attempt: Attempt) -> Mapping[str, Any] | None:
-    if attempt.operation is None or not attempt.parameters:
+def _request_parameters(state: RequestState) -> Mapping[str, Any] | None:
+    if state.operation is None or not state.parameters:
         return None
-    shape = attempt.service.model.operation_model(attempt.operation.name).input_shape
-    parameters: Mapping[str, Any] = told(shape, attempt.parameters)
+    shape = state.service.model.operation_model(state.operation.name).input_shape
+    parameters: Mapping[str, Any] = told(shape, state.parameters)
     return parameters
 
 
-def _resources(attempt: Attempt) -> tuple[tuple[str, str], ...]:
+def _resources(state: RequestState) -> tuple[tuple[str, str], ...]:
     """What the checks were about, each once."""
-    if attempt.authorization is None:
+    if state.authorization is None:
         return ()
     arns = dict.fromkeys(
-        arn for decision in attempt.authorization.decisions for arn in decision.resources if "*" not in arn
+        arn for decision in state.authorization.decisions for arn in decision.resources if "*" not in arn
     )
     types = {arn: _RESOURCE_TYPES.get(arn.split(":", 5)[-1].partition("/")[0]) for arn in arns}
     return tuple((arn, type_) for arn, type_ in types.items() if type_ is not None)

@@ -27,7 +27,6 @@ from hatchway.access.authentication import (
 )
 from hatchway.access.context import request_keys, service_keys
 from hatchway.access.principal import Caller
-from hatchway.control.attempt import ApiRequest, Attempt
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
 from hatchway.control.call_rates import Kind
 from hatchway.control.catalogue import OFFERED, OPERATIONS
@@ -38,6 +37,7 @@ from hatchway.control.operations import Call, Late, Operation
 from hatchway.control.other_services import not_here, render
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import is_unforeseen, naming, throttled, to_service_error
+from hatchway.control.request_state import ApiRequest, RequestState
 from hatchway.control.services import (
     claimed_service,
     guess_service,
@@ -92,107 +92,105 @@ class Dispatcher:
         started = time.perf_counter()
         metrics = self._plane.metrics
         trace = None if self._plane.traces is None else CallTrace(self._plane.traces)
-        attempt = self._attempt(request)
+        state = self._state_of(request)
         code = None
         problem: Exception | None = None
         told: Exception | None = None
         try:
-            reply = self._perform(attempt, self._read_signature(attempt))
+            reply = self._perform(state, self._read_signature(state))
         except Exception as caught:
             problem = caught
-            code, reply, told = self._refuse(attempt, problem)
+            code, reply, told = self._refuse(state, problem)
         took = time.perf_counter() - started
-        operation = attempt.operation.name if attempt.operation else None
-        metrics.answered(attempt.service.name, operation, told)
+        operation = state.operation.name if state.operation else None
+        metrics.answered(state.service.name, operation, told)
         metrics.took(took)
         log.info(
             "call answered",
-            service=attempt.service.name,
+            service=state.service.name,
             operation=operation,
-            principal=attempt.principal.arn if attempt.principal else None,
+            principal=state.principal.arn if state.principal else None,
             status=reply.status,
             code=code,
             milliseconds=round(took * 1000, 1),
         )
         if trace is not None:
-            trace.answered(attempt, reply.status, code)
-        return Outcome(
-            reply, proven=attempt.principal is not None, failed=isinstance(problem, SignatureError)
-        )
+            trace.answered(state, reply.status, code)
+        return Outcome(reply, proven=state.principal is not None, failed=isinstance(problem, SignatureError))
 
     def examine(self, request: ApiRequest) -> bool | Outcome:
         """Whether a request is proven by its head, its body not having been read; or why it is not to be."""
         plane = self._plane
-        attempt = self._attempt(request)
+        state = self._state_of(request)
         try:
-            signature = self._read_signature(attempt)
+            signature = self._read_signature(state)
             with plane.store.read() as tx:
                 return examine(
                     request.http,
                     signature,
                     directory=StoredDirectory(tx, plane.vault, plane.arns, plane.callers),
-                    now=attempt.now,
+                    now=state.now,
                     region=plane.arns.region,
-                    services={attempt.service.name},
+                    services={state.service.name},
                 )
         except Exception as problem:
-            code, reply, told = self._refuse(attempt, problem)
-            plane.metrics.answered(attempt.service.name, None, told)
-            log.info("call refused by its head", service=attempt.service.name, status=reply.status, code=code)
+            code, reply, told = self._refuse(state, problem)
+            plane.metrics.answered(state.service.name, None, told)
+            log.info("call refused by its head", service=state.service.name, status=reply.status, code=code)
             return Outcome(reply, proven=False, failed=isinstance(problem, SignatureError))
 
     def refuse(self, request: ApiRequest, error: ServiceError) -> Reply:
         """The answer to a request that is refused before anybody looks into it. It is counted."""
-        attempt = self._attempt(request)
-        attempt.service = claimed_service(request.http)
-        self._plane.metrics.answered(attempt.service.name, None, error)
-        what = source_of(self._plane, attempt), event_name(attempt), trail_code(attempt, error)
-        self._plane.refusals.count(*what, time=attempt.now)
-        return attempt.service.render_error(error, request.request_id)
+        state = self._state_of(request)
+        state.service = claimed_service(request.http)
+        self._plane.metrics.answered(state.service.name, None, error)
+        what = source_of(self._plane, state), event_name(state), trail_code(state, error)
+        self._plane.refusals.count(*what, time=state.now)
+        return state.service.render_error(error, request.request_id)
 
     def refuse_other(self, request: ApiRequest, service: str) -> Reply:
         """The answer to a call of a service that is not here. It is counted."""
-        attempt = self._attempt(request)
+        state = self._state_of(request)
         error = not_here(service)
         self._plane.metrics.answered(OTHER_SERVICE, None, error)
-        what = source_of(self._plane, attempt), event_name(attempt), trail_code(attempt, error)
-        self._plane.refusals.count(*what, time=attempt.now)
+        what = source_of(self._plane, state), event_name(state), trail_code(state, error)
+        self._plane.refusals.count(*what, time=state.now)
         return render(naming(error, request.request_id), service, request.http, request.request_id)
 
     def throttle(self, request: ApiRequest, message: str) -> Reply:
         """The answer to a request that is throttled. It is counted."""
         return self.refuse(request, throttled(claimed_service(request.http).name, message))
 
-    def _attempt(self, request: ApiRequest) -> Attempt:
-        return Attempt(request=request, service=guess_service(request.http), now=self._plane.clock())
+    def _state_of(self, request: ApiRequest) -> RequestState:
+        return RequestState(request=request, service=guess_service(request.http), now=self._plane.clock())
 
-    def _read_signature(self, attempt: Attempt) -> Signature:
-        http = attempt.request.http
+    def _read_signature(self, state: RequestState) -> Signature:
+        http = state.request.http
         signature = read_query_signature(http) if is_presigned(http) else read_header_signature(http)
         if signature.expires is not None:
             signature = signature._replace(expires=min(signature.expires, LONGEST_PRESIGNED))
-        attempt.access_key_id = signature.access_key_id
-        attempt.service = self._services.get(signature.scope.service, attempt.service)
+        state.access_key_id = signature.access_key_id
+        state.service = self._services.get(signature.scope.service, state.service)
         return signature
 
-    def _perform(self, attempt: Attempt, signature: Signature) -> Reply:
+    def _perform(self, state: RequestState, signature: Signature) -> Reply:
         plane = self._plane
         prepared: Any = None
         with ExitStack() as running:
             with plane.store.read() as tx:
                 caller = authenticate(
-                    attempt.request.http,
+                    state.request.http,
                     signature,
                     directory=StoredDirectory(tx, plane.vault, plane.arns, plane.callers),
-                    now=attempt.now,
+                    now=state.now,
                     region=plane.arns.region,
-                    services={attempt.service.name},
+                    services={state.service.name},
                 )
-                attempt.principal = caller.principal
+                state.principal = caller.principal
                 share = caller.principal.maker_id
                 running.enter_context(self._running.one_more(share))
                 try:
-                    operation = self._read_request(attempt)
+                    operation = self._read_request(state)
                 except ServiceError:
                     # What is no call of anything has been read all the same.
                     plane.rates.spend(share, Kind.READ, time.monotonic())
@@ -200,27 +198,33 @@ class Dispatcher:
                 kind = Kind.READ if operation.reads_only else Kind.WRITE
                 plane.rates.spend(share, kind, time.monotonic())
                 if operation.reads_only:
-                    result, reply = self._run(operation, attempt, self._call(attempt, tx, caller))
+                    result, reply = self._run(operation, state, self._call(state, tx, caller))
                 elif operation.prepare is not None:
-                    prepared = operation.prepare(self._call(attempt, tx, caller))
+                    prepared = operation.prepare(self._call(state, tx, caller))
             if operation.reads_only:
-                self._record(success_record(plane, attempt, result))
+                self._record(success_record(plane, state, result))
                 return reply
             left = PLANS - 1
             while True:
                 try:
                     return self._write(
-                        operation, attempt, signature.access_key_id, prepared, may_be_late=left > 0
+                        operation, state, signature.access_key_id, prepared, may_be_late=left > 0
                     )
                 except Late:
                     left -= 1
                     assert operation.prepare is not None
                     with plane.store.read() as tx:
                         current = self._resolve(tx, signature.access_key_id)
-                        prepared = operation.prepare(self._call(attempt, tx, current, prepared))
+                        prepared = operation.prepare(self._call(state, tx, current, prepared))
 
     def _write(
-        self, operation: Operation, attempt: Attempt, access_key_id: str, prepared: Any, *, may_be_late: bool
+        self,
+        operation: Operation,
+        state: RequestState,
+        access_key_id: str,
+        prepared: Any,
+        *,
+        may_be_late: bool,
     ) -> Reply:
         """
         Raises:
@@ -231,10 +235,10 @@ class Dispatcher:
         # again, so that the decision and its effect are one.
         with plane.store.write() as tx:
             current = self._resolve(tx, access_key_id)
-            call = self._call(attempt, tx, current, prepared, may_be_late=may_be_late)
-            result, reply = self._run(operation, attempt, call)
-            plane.derive_granted(tx, attempt.now)
-            tx.audit_records.add(success_record(plane, attempt, result))
+            call = self._call(state, tx, current, prepared, may_be_late=may_be_late)
+            result, reply = self._run(operation, state, call)
+            plane.derive_granted(tx, state.now)
+            tx.audit_records.add(success_record(plane, state, result))
         return reply
 
     def _resolve(self, tx: Transaction, access_key_id: str) -> Caller:
@@ -247,11 +251,11 @@ class Dispatcher:
             raise UnknownAccessKey(access_key_id)
         return caller
 
-    def _read_request(self, attempt: Attempt) -> Operation:
-        http = attempt.request.http
+    def _read_request(self, state: RequestState) -> Operation:
+        http = state.request.http
         headers = {name.lower(): value for name, value in http.headers}
         content_type = headers.get("content-type", "")
-        service = attempt.service
+        service = state.service
         presigned = is_presigned(http)
         asked = service.parse(
             # Some clients presign a POST: it has no body either.
@@ -264,21 +268,21 @@ class Dispatcher:
             offered=OFFERED[service.name],
         )
         operation = OPERATIONS[service.name, asked.operation]
-        attempt.operation, attempt.parameters = operation, asked.parameters
-        if attempt.principal is not None:
-            check_may_call(attempt.principal, service.name, asked.operation)
+        state.operation, state.parameters = operation, asked.parameters
+        if state.principal is not None:
+            check_may_call(state.principal, service.name, asked.operation)
         check_texts(service.name, asked.parameters)
         check_supported(service.name, asked.parameters, operation.unsupported)
         return operation
 
-    def _run(self, operation: Operation, attempt: Attempt, call: Call) -> tuple[Mapping[str, Any], Reply]:
+    def _run(self, operation: Operation, state: RequestState, call: Call) -> tuple[Mapping[str, Any], Reply]:
         result = operation.run(call)
         # Rendered before anything is committed: an answer that cannot be given undoes what it would tell of.
-        return result, attempt.service.render_result(operation.name, result, attempt.request.request_id)
+        return result, state.service.render_result(operation.name, result, state.request.request_id)
 
     def _call(
         self,
-        attempt: Attempt,
+        state: RequestState,
         tx: Transaction,
         caller: Caller,
         prepared: Any = None,
@@ -289,46 +293,46 @@ class Dispatcher:
         region = plane.arns.region
         context = {
             **caller.keys,
-            **request_keys(attempt.request.origin, now=attempt.now, region=region),
-            **service_keys(attempt.service.name, region),
+            **request_keys(state.request.origin, now=state.now, region=region),
+            **service_keys(state.service.name, region),
         }
-        attempt.call = Call(
+        state.call = Call(
             tx=tx,
             vault=plane.vault,
             gateway_vault=plane.gateway_vault,
             arns=plane.arns,
             caller=caller,
-            parameters=attempt.parameters or {},
+            parameters=state.parameters or {},
             context=context,
-            now=attempt.now,
-            request_id=attempt.request.request_id,
+            now=state.now,
+            request_id=state.request.request_id,
             random_bytes=plane.random_bytes,
             prepared=prepared,
             may_be_late=may_be_late,
         )
-        return attempt.call
+        return state.call
 
-    def _refuse(self, attempt: Attempt, problem: Exception) -> tuple[str, Reply, Exception]:
+    def _refuse(self, state: RequestState, problem: Exception) -> tuple[str, Reply, Exception]:
         """The code, the answer, and what it is for: the problem, or that it cannot be recorded."""
-        service = attempt.service
+        service = state.service
         if is_unforeseen(problem):
             log.error("call failed", **log_fields(problem))
         plane = self._plane
         error = to_service_error(problem, service.name, plane.vault)
         if isinstance(problem, MissingAuthenticationToken):
             offered = OFFERED[service.name]
-            error = lacking_without_signature(service, attempt.request.http, offered) or error
-        what = source_of(plane, attempt), event_name(attempt), trail_code(attempt, error)
+            error = lacking_without_signature(service, state.request.http, offered) or error
+        what = source_of(plane, state), event_name(state), trail_code(state, error)
         try:
-            if plane.refusals.admit(*what, time=attempt.now, now=time.monotonic()):
-                self._record(refusal_record(plane, attempt, error))
+            if plane.refusals.admit(*what, time=state.now, now=time.monotonic()):
+                self._record(refusal_record(plane, state, error))
             else:
-                attempt.unrecorded = True
+                state.unrecorded = True
         except Exception as failure:
             log.error("refusal cannot be recorded", **log_fields(failure))
-            plane.refusals.count(*what, time=attempt.now)
+            plane.refusals.count(*what, time=state.now)
             error, problem = to_service_error(failure, service.name, plane.vault), failure
-        request_id = attempt.request.request_id
+        request_id = state.request.request_id
         if not isinstance(problem, ServiceError):
             # Of what an operation itself refuses, its sentence says all that there is to know.
             error = naming(error, request_id)

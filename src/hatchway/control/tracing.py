@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from hatchway.control.attempt import Attempt
+from hatchway.control.request_state import RequestState
 
 if TYPE_CHECKING:
     from hatchway.tracing.spans import Span, Traces
@@ -24,17 +24,17 @@ class CallTrace:
         if self._span.is_recording():
             traces.bind(self._span)
 
-    def answered(self, attempt: Attempt, status: int, code: str | None) -> None:
+    def answered(self, state: RequestState, status: int, code: str | None) -> None:
         """Tell of the call, now that its answer is known; `code` is the error's.
 
         What unauthenticated clients do beyond the rate of records is too much here, too.
         """
         span = self._span
-        if attempt.unrecorded or not span.is_recording():
+        if state.unrecorded or not span.is_recording():
             return
-        request = attempt.request
-        service = str(attempt.service.model.service_id)
-        operation = attempt.operation.name if attempt.operation is not None else _OTHER
+        request = state.request
+        service = str(state.service.model.service_id)
+        operation = state.operation.name if state.operation is not None else _OTHER
         span.update_name(f"{service}.{operation}")
         attributes: dict[str, str | int] = {
             "aws.request_id": request.request_id,
@@ -48,8 +48,8 @@ class CallTrace:
         }
         if code is not None:
             attributes["error.type"] = code
-        if attempt.principal is not None:
-            attributes["hatchway.principal.arn"] = attempt.principal.arn
+        if state.principal is not None:
+            attributes["hatchway.principal.arn"] = state.principal.arn
             headers = {name.lower(): value for name, value in request.http.headers}
             self._traces.link(span, headers.get(_TRACEPARENT))
         # A 4xx is no failure of a server's (OpenTelemetry: "Semantic conventions for HTTP spans").

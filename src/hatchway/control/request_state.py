@@ -23,7 +23,7 @@ class ApiRequest:
 
 
 @dataclass(slots=True, kw_only=True)
-class Attempt:
+class RequestState:
     """What the audit trail tells of a request. Fields are filled in as they become known.
 
     `access_key_id` is only what the request claims, until there is a `principal`. `unrecorded` is a
