@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.transport.listening.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
 
 

@@ -14,9 +14,9 @@ from bench.scale.rows import GATEWAY_KEY
 
 from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource
+from hatchway.domain.addresses import parse_address
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import KeyStatus
-from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.decision import Admitted, Call
 from hatchway.gateway.admission.off_limits import OffLimits

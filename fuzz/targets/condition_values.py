@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from fuzz.draws import Draws, noise
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.iam.readers import read_address, read_date, read_network, read_number
 
 if TYPE_CHECKING:

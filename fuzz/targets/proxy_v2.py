@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from fuzz.draws import Draws
 from fuzz.proxy import agrees
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.transport.listening.proxy_protocol import (
     MAX_V2,
     TransportAddress,

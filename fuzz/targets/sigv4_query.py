@@ -9,7 +9,7 @@ from fuzz.draws import Draws, noise
 from fuzz.signing import ACCESS_KEY, NOW, REGION, SECRET, SERVICE, changed, drawn_now, judge
 from hatchway.client.errors import InvalidOption
 from hatchway.client.request import Credentials, TunnelRequest
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.domain.tunnel_protocol import USUAL_DURATION
 from hatchway.gateway.admission.request import read_tunnel_request
 from hatchway.sigv4.errors import SignatureError

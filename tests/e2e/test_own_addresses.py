@@ -10,7 +10,7 @@ from tests.e2e.hatchway_server import DESCRIBE, ENDPOINT, FLEET, OPEN_TUNNEL, Ha
 from tests.e2e.network import Network
 from tests.e2e.openssh import Sshd
 
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 
 API_PORT, GATEWAY_PORT = 8443, 443
 LATER, BY_ROUTE = "10.0.1.253", "10.0.77.9"

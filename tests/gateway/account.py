@@ -20,11 +20,11 @@ from hatchway.access.sessions import TemporaryKey, new_temporary_key, put_sessio
 from hatchway.access.signing_keys import SigningKeys, session_signing_keys
 from hatchway.access.vault import Vault
 from hatchway.domain.account import Account
+from hatchway.domain.addresses import Address, parse_address
 from hatchway.domain.arns import Arns
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
 from hatchway.domain.identity import InlinePolicy, OwnerKind, Role, User
 from hatchway.domain.network import Instance, NetworkInterface, Rule, SecurityGroup, Subnet, Vpc
-from hatchway.domain.reach import Address, parse_address
 from hatchway.domain.session import Session, SessionKind
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits

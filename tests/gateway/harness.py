@@ -21,7 +21,7 @@ from tests.transport.harness import LOOPBACK, TIMEOUT, connection_tls, new_event
 from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.access.principal import Principal, PrincipalType
 from hatchway.audit.events import EventSource
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.gateway.admission.decision import Admitted, Call, Refused
 from hatchway.gateway.lifecycle import TunnelHandler
 from hatchway.gateway.telemetry.metrics import Metrics

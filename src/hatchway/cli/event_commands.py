@@ -138,7 +138,7 @@ def _asked(store: StoreArguments, caller: CallerArguments) -> "Iterator[tuple[An
 
 def _things_of_store(hosts_called: "Things", host: str) -> frozenset[str]:
     from hatchway.client.hosts import names_a_host
-    from hatchway.domain.reach import parse_address
+    from hatchway.domain.addresses import parse_address
 
     if _ID.fullmatch(host):
         return frozenset({host})
@@ -177,7 +177,7 @@ def _things(profile: "Profile", host: str) -> frozenset[str]:
     from hatchway.client.errors import NotFound
     from hatchway.client.hosts import NoSuchHost, describe_hosts, identify_host, literal, names_a_host
     from hatchway.client.ids import is_whole, whole_id
-    from hatchway.domain.reach import parse_address
+    from hatchway.domain.addresses import parse_address
 
     if _ID.fullmatch(host):
         if is_whole(host):

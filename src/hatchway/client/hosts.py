@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
 from hatchway.client.ids import as_text, in_form, is_whole
 from hatchway.client.profile import api_errors
+from hatchway.domain.addresses import parse_address
 from hatchway.domain.ids import INSTANCE_ID
-from hatchway.domain.reach import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

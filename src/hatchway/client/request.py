@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from hatchway.client.errors import InvalidOption
+from hatchway.domain.addresses import parse_address
 from hatchway.domain.ids import ENDPOINT_ID
-from hatchway.domain.reach import parse_address
 from hatchway.domain.tunnel_protocol import LONGEST_DURATION
 from hatchway.sigv4.signing import presign
 

@@ -16,7 +16,8 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `arns` | Amazon Resource Names of everything that a policy can name |
 | `account` | the account, its quotas, an audit record |
 | `network` | Vpc, Subnet, SecurityGroup, NetworkInterface, Instance |
-| `reach` | may a packet leave the endpoint, and may it enter the instance |
+| `addresses` | IP addresses and CIDR ranges, and which can be targets |
+| `security_groups` | may a connection leave the endpoint, and may it enter the instance |
 | `endpoint` | Instance Connect Endpoint and its states |
 | `gateway_names` | by what names clients find gateways |
 | `endpoint_creation` | making and modifying one, for the API and the fleet file |

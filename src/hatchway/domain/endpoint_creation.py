@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from hatchway.domain.addresses import parse_address, within
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import NetworkInterface, Subnet, Tags
-from hatchway.domain.reach import parse_address, within
 
 INTERFACE_TAG = "InstanceConnectEndpointId"
 """The tag that the service puts on the interface that it makes."""

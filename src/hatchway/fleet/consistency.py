@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from hatchway.domain.reach import parse_address, within
+from hatchway.domain.addresses import parse_address, within
 from hatchway.fleet.draft import KIND_OF, Draft
 from hatchway.fleet.fields import at
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
 from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.admission.refusal import (

@@ -13,7 +13,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from hatchway.domain.reach import Address
+from hatchway.domain.addresses import Address
 
 _RTM_GETROUTE: Final = 26
 _RTM_NEWROUTE: Final = 24

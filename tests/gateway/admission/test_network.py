@@ -24,8 +24,8 @@ from tests.gateway.account import (
 from tests.gateway.admission.test_admission import Carries, admitted, refusal
 
 from hatchway.domain.account import ApiAddress
+from hatchway.domain.addresses import parse_address
 from hatchway.domain.network import InstanceState, Rule, Vpc
-from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.admission.network import Flow, network_problem
 from hatchway.gateway.admission.off_limits import OffLimits

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.open_tunnel import TunnelRequest
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.gateway.admission import request
 from hatchway.gateway.admission.request import PATH, BadParameter, claimed_key_id, read_tunnel_request
 

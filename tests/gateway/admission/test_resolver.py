@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.gateway.admission.resolver import Resolver
 
 

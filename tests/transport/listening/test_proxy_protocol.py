@@ -14,7 +14,7 @@ from tests.programs import find, needs
 from tests.transport.echo_server import echo_server
 from tests.transport.harness import LOOPBACK, TIMEOUT, WebSocket, client_tls, request, run, until
 
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.transport.listening.proxy_protocol import (
     MAX_V1,
     MAX_V2,

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
-from hatchway.domain.reach import Network, special_block
+from hatchway.domain.addresses import Network, special_block
 from hatchway.protocol import ServiceError
 
 _IPV4_PREFIXES: Final = range(16, 29)

@@ -19,9 +19,9 @@ from hatchway.control.ec2.tags import read_tags
 from hatchway.control.ec2.vpc_changes import attribute_keys, one_attribute
 from hatchway.control.ec2.zones import zone_id
 from hatchway.control.operations import Call, Result, operation
+from hatchway.domain.addresses import Network
 from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.network import SUBNET_ATTRIBUTES, Subnet, Vpc
-from hatchway.domain.reach import Network
 from hatchway.protocol import ServiceError
 from hatchway.store.tables import instances, network_interfaces, subnets
 

@@ -15,6 +15,7 @@ from hatchway.control.ec2.network import OF_VPC, id_of_association, ranges, vpc_
 from hatchway.control.ec2.resources import VPCS
 from hatchway.control.ec2.tags import read_tags
 from hatchway.control.operations import Call, Result, operation
+from hatchway.domain.addresses import Network
 from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.network import (
@@ -26,7 +27,6 @@ from hatchway.domain.network import (
     Vpc,
     default_group,
 )
-from hatchway.domain.reach import Network
 from hatchway.protocol import ServiceError
 from hatchway.store import tables
 

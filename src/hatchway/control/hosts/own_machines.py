@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 
-from hatchway.domain.reach import embedded_ipv4, parse_address
+from hatchway.domain.addresses import embedded_ipv4, parse_address
 from hatchway.store import Transaction
 from hatchway.store.tables import api_addresses, machines
 

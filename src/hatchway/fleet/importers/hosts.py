@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hatchway.domain.addresses import parse_address
 from hatchway.domain.network import InstanceState
-from hatchway.domain.reach import parse_address
 from hatchway.domain.text import line_problem
 from hatchway.fleet.export import yaml_text
 from hatchway.fleet.problems import quoted

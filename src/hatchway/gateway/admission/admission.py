@@ -22,7 +22,7 @@ from hatchway.audit.events import (
     unknown_identity,
 )
 from hatchway.audit.log import to_json
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.gateway.admission.decision import EVENT_SOURCE, Admitted, Call, Reevaluation, Refused
 from hatchway.gateway.admission.decision_cache import CachedDecision, CacheKey, DecisionCache, DecisionInputs
 from hatchway.gateway.admission.network import Flow, network_problem

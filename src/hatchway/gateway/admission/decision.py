@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from hatchway.access.principal import Principal
     from hatchway.audit.events import EventSource
     from hatchway.domain.account import AuditRecord
+    from hatchway.domain.addresses import Address
     from hatchway.domain.endpoint import ProxyProtocol
-    from hatchway.domain.reach import Address
     from hatchway.gateway.admission.refusal import Refusal
     from hatchway.gateway.snapshot.dependencies import Dependency
 

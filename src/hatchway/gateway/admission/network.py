@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatchway.domain.addresses import address_problem
 from hatchway.domain.network import InstanceState
-from hatchway.domain.reach import Peer, address_problem, allows_egress, allows_ingress
+from hatchway.domain.security_groups import Peer, allows_egress, allows_ingress
 
 if TYPE_CHECKING:
+    from hatchway.domain.addresses import Address
     from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.network import Instance
-    from hatchway.domain.reach import Address
     from hatchway.gateway.admission.off_limits import OffLimits
     from hatchway.gateway.admission.served import Served
     from hatchway.gateway.snapshot.snapshot import Snapshot

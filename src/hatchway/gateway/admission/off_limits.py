@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from hatchway.domain.reach import embedded_ipv4, within
+from hatchway.domain.addresses import embedded_ipv4, within
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
+    from hatchway.domain.addresses import Address
     from hatchway.domain.network import Instance
-    from hatchway.domain.reach import Address
     from hatchway.gateway.snapshot.snapshot import Snapshot
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from hatchway.domain.reach import Address
+    from hatchway.domain.addresses import Address
 
 NOT_PERMITTED: Final = "the gateway may not take the client's address: it lacks CAP_NET_RAW"
 

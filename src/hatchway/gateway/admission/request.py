@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from hatchway.access.open_tunnel import TunnelRequest
+from hatchway.domain.addresses import parse_address
 from hatchway.domain.ids import ENDPOINT_ID
-from hatchway.domain.reach import parse_address
 from hatchway.domain.tunnel_protocol import USUAL_DURATION
 
 if TYPE_CHECKING:

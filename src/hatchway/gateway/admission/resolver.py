@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hatchway.domain.reach import Address
+    from hatchway.domain.addresses import Address
 
 REFRESH: Final = 60.0
 """Seconds between looking names up and doing so again."""

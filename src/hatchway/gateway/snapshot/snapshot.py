@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.access.identities import IDENTITY_TABLES, resolve_caller
 from hatchway.access.signing_keys import SigningKeyOpener
+from hatchway.domain.addresses import parse_address
 from hatchway.domain.arns import Arns
-from hatchway.domain.reach import parse_address
 from hatchway.gateway.snapshot.dependencies import identity_dependencies
 from hatchway.gateway.snapshot.table import Table
 from hatchway.store import BEGINNING
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from hatchway.access.principal import Caller
     from hatchway.access.vault import Vault
     from hatchway.domain.account import Account
+    from hatchway.domain.addresses import Address
     from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.identity import AccessKey, InlinePolicy, ManagedPolicy, OwnerKind, Role, User
     from hatchway.domain.network import Instance, SecurityGroup, Vpc
-    from hatchway.domain.reach import Address
     from hatchway.domain.session import Session
     from hatchway.gateway.snapshot.dependencies import Dependency
     from hatchway.gateway.snapshot.table import Key

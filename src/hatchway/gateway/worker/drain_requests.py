@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 from hatchway.metrics_listener import Answer
 from hatchway.transport.own_addresses import OwnAddresses
 

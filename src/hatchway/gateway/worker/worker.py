@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from hatchway.access.key_files import former_gateway_key
-from hatchway.domain.reach import is_range
+from hatchway.domain.addresses import is_range
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
 from hatchway.gateway.admission.preserve_client_ip import NOT_PERMITTED

@@ -12,7 +12,7 @@ from hatchway.transport.connection.transparent_proxying import take_address
 if TYPE_CHECKING:
     import asyncio
 
-    from hatchway.domain.reach import Address
+    from hatchway.domain.addresses import Address
     from hatchway.transport.connection.readiness import Readiness
 
 CONNECT_TIMEOUT: Final = 10.0

@@ -10,7 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from hatchway.domain.reach import Address
+    from hatchway.domain.addresses import Address
 
 _IP_TRANSPARENT: Final = 19
 _IP_BIND_ADDRESS_NO_PORT: Final = 24

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from hatchway.domain.reach import parse_address, within
+from hatchway.domain.addresses import parse_address, within
 from hatchway.transport.listening.accept_queue import QUEUE_TIMEOUT, AcceptQueue
 from hatchway.transport.listening.load_shedding import (
     BAD_PROXY_HEADER,

@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hatchway.domain.reach import parse_address
+from hatchway.domain.addresses import parse_address
 
 if TYPE_CHECKING:
-    from hatchway.domain.reach import Address
+    from hatchway.domain.addresses import Address
 
 MAX_V1: Final = 107
 """Bytes of the longest header of version 1, its line end included (section 2.1)."""

@@ -1,19 +1,13 @@
-"""May a connection leave the endpoint, and may it enter the instance: security groups and address rules.
-
-The gateway asks before it connects; the answer carries the words for the audit record. To the client every
-refusal reads `Unable to connect to target`, as in AWS.
-"""
+"""Addresses and CIDR ranges: reading them, and which of them can be targets in a VPC. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from hatchway.domain.network import Rule, SecurityGroup
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -44,13 +38,6 @@ RFC 2765 (IPv4-translated), RFC 4291 (IPv4-compatible).
 """
 
 
-class Peer(NamedTuple):
-    """One end of a connection as security groups see it: its address and the groups that it is in."""
-
-    address: Address
-    group_ids: frozenset[str] = frozenset()
-
-
 @lru_cache(maxsize=8192)
 def parse_address(text: str) -> Address:
     """An address, an IPv4-mapped IPv6 one as its IPv4. The same come again and again.
@@ -66,14 +53,19 @@ def parse_address(text: str) -> Address:
 
 
 @lru_cache(maxsize=65_536)
-def _network(cidr: str) -> Network:
+def parse_network(cidr: str) -> Network:
+    """A CIDR range, or an address as the range of it alone; bits beyond the prefix are ignored.
+
+    Raises:
+        ValueError: the text is neither.
+    """
     return ipaddress.ip_network(cidr, strict=False)
 
 
 def is_range(text: str) -> bool:
     """Whether a text is an address or a CIDR range, rather than a host's name."""
     try:
-        _network(text)
+        parse_network(text)
     except ValueError:
         return False
     return True
@@ -81,7 +73,7 @@ def is_range(text: str) -> bool:
 
 def within(address: Address, cidrs: Iterable[str]) -> bool:
     """Whether the address lies in one of the ranges."""
-    return any(address in network for network in map(_network, cidrs))
+    return any(address in network for network in map(parse_network, cidrs))
 
 
 def address_problem(address: Address, vpc_cidrs: Sequence[str]) -> str | None:
@@ -90,7 +82,7 @@ def address_problem(address: Address, vpc_cidrs: Sequence[str]) -> str | None:
     Loopback, link-local, multicast and unspecified addresses are targets only where a range of the VPC lies
     itself inside such a block, so that 0.0.0.0/0 does not open them.
     """
-    holding = [network for network in map(_network, vpc_cidrs) if address in network]
+    holding = [network for network in map(parse_network, vpc_cidrs) if address in network]
     if not holding:
         return f"{address} is not in the endpoint's VPC"
     longest = max([network.prefixlen for network in holding])
@@ -123,31 +115,3 @@ def embedded_ipv4(address: Address) -> ipaddress.IPv4Address | None:
         if address in network:
             return ipaddress.IPv4Address(int(address) >> shift & 0xFFFFFFFF)
     return None
-
-
-def _permits(rule: Rule, peer: Peer, port: int) -> bool:
-    if rule.protocol not in ("tcp", "-1") or not rule.from_port <= port <= rule.to_port:
-        return False
-    if rule.peer.startswith("sg-"):
-        return rule.peer in peer.group_ids
-    return peer.address in _network(rule.peer)
-
-
-def allows_egress(groups: Iterable[SecurityGroup], target: Peer, port: int) -> bool:
-    """Whether some egress rule of some group lets a connection out to the target's TCP port."""
-    for group in groups:
-        for rule in group.egress:
-            if _permits(rule, target, port):
-                return True
-    return False
-
-
-def allows_ingress(groups: Iterable[SecurityGroup], sources: Iterable[Peer], port: int) -> bool:
-    """Whether some ingress rule of some group lets one of the sources in on the TCP port."""
-    sources = tuple(sources)
-    for group in groups:
-        for rule in group.ingress:
-            for source in sources:
-                if _permits(rule, source, port):
-                    return True
-    return False
