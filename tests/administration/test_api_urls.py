@@ -105,6 +105,19 @@ def test_a_host_asks_at_the_address_that_it_is_reached_from(
         for_host(installation, None, FAR, private_ca=True)
 
 
+def test_before_a_server_has_said_where_it_listens_it_is_told_that_a_profiles_url_is_the_defaults(
+    installation: Installation,
+) -> None:
+    url = here(installation, None, private_ca=True)
+    assert url.url == "https://127.0.0.1:8443"
+    (note,) = url.notes
+    assert "no server has noted yet where its API listens" in note
+    assert "endpoint_url" in note
+    assert here(installation, "https://localhost:8443", private_ca=True).notes == ()
+    listen(installation, "127.0.0.1:9443")
+    assert here(installation, None, private_ca=True).notes == ()
+
+
 def test_another_machine_is_not_sent_to_this_ones_loopback(installation: Installation) -> None:
     with pytest.raises(BadUsage, match=r"leads nowhere on another machine: start the server"):
         elsewhere(installation, None, private_ca=True)

@@ -53,7 +53,14 @@ def here(installation: Installation, given: str | None, *, private_ca: bool) -> 
         BadUsage: it is no URL of an API, or the certificate is not for its host.
     """
     location = ApiLocation.read(installation.directory)
-    return _checked("--endpoint-url", given or location.url, installation, location, private_ca=private_ca)
+    url = _checked("--endpoint-url", given or location.url, installation, location, private_ca=private_ca)
+    if given is None and not location.noted:
+        note = (
+            f"no server has noted yet where its API listens: the profile has {url.url}, where it does unless"
+            " told otherwise. For another, change the profile's endpoint_url, or give --endpoint-url"
+        )
+        return ApiUrl(url.url, (*url.notes, note))
+    return url
 
 
 def elsewhere(installation: Installation, given: str | None, *, private_ca: bool) -> ApiUrl:
