@@ -18,10 +18,10 @@ from tests.store.postgresql_server import PostgresqlServer
 from hatchway.audit import group_commit
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.tunnel import GatewayWorker
-from hatchway.store import Store, Transaction, explain, silence
+from hatchway.store import Store, Transaction, explain, read_timeout
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-PATIENCE = 1.0
+READ_TIMEOUT = 1.0
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def line(led: tuple[str, Line]) -> Line:
 
 @pytest.fixture
 def store(led: tuple[str, Line], monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr(silence, "IDLE_SECONDS", PATIENCE / 2)
-    with closing(Store.open(led[0], patience=PATIENCE)) as opened:
+    monkeypatch.setattr(read_timeout, "IDLE_SECONDS", READ_TIMEOUT / 2)
+    with closing(Store.open(led[0], read_timeout=READ_TIMEOUT)) as opened:
         yield opened
 
 

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from tests.control.harness import SharedServer, World, world_in
 from tests.store.postgresql_server import postgresql_server, server_programs
 
-from hatchway.store import Store, silence
+from hatchway.store import Store, read_timeout
 
 CALLS = 6
 
@@ -22,9 +22,9 @@ def test_calls_end_as_unavailable_and_are_answered_again_when_the_database_goes_
     programs = server_programs()
     if programs is None:
         pytest.skip("PostgreSQL's server is missing: install postgresql")
-    monkeypatch.setattr(silence, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(read_timeout, "IDLE_SECONDS", 0.5)
     with postgresql_server(programs) as database:
-        store = Store.open(f"{database.new_database()}&connect_timeout=2", patience=1.0)
+        store = Store.open(f"{database.new_database()}&connect_timeout=2", read_timeout=1.0)
         store.migrate()
         with world_in(store, shared_server, session) as world:
             iam = world.client("iam", read_timeout=60, max_pool_connections=CALLS)

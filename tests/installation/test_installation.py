@@ -151,7 +151,7 @@ def test_a_machine_that_joined_starts_with_a_ca_that_is_trusted_yet_and_with_no_
 def test_a_command_whose_database_server_hangs_ends_and_says_so(
     installed: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installation, "COMMANDS_PATIENCE", 0.5)
+    monkeypatch.setattr(installation, "COMMANDS_READ_TIMEOUT", 0.5)
     directory = DataDirectory(installed.directory)
     programs = server_programs()
     if programs is None:

@@ -14,11 +14,11 @@ from tests.store.postgresql_server import PostgresqlServer
 
 from hatchway.domain.host_token import HostToken
 from hatchway.domain.tunnel import Tunnel
-from hatchway.store import NothingCommitted, Store, TransactionEnded, explain, silence
+from hatchway.store import NothingCommitted, Store, TransactionEnded, explain, read_timeout
 from hatchway.store.tables import host_tokens
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-PATIENCE = 1.0
+READ_TIMEOUT = 1.0
 LOST = b"SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0"
 """What PgBouncer says when it has lost the server (PostgreSQL: "Error and Notice Message Fields")."""
 
@@ -42,7 +42,7 @@ def line(led: tuple[str, Line]) -> Line:
 @pytest.fixture
 def store(led: tuple[str, Line]) -> Iterator[Store]:
     """Whose server is at the other end of the line."""
-    with closing(Store.open(led[0], patience=PATIENCE)) as opened:
+    with closing(Store.open(led[0], read_timeout=READ_TIMEOUT)) as opened:
         yield opened
 
 
@@ -308,8 +308,8 @@ def test_a_column_that_a_migration_changes_fails_one_commit_and_no_other(store: 
 def test_a_server_that_falls_silent_is_waited_for_so_long_and_no_longer(
     url: str, database_server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch, *, asked: bool
 ) -> None:
-    monkeypatch.setattr(silence, "IDLE_SECONDS", PATIENCE / 2)
-    with closing(Store.open(url, patience=PATIENCE)) as store:
+    monkeypatch.setattr(read_timeout, "IDLE_SECONDS", READ_TIMEOUT / 2)
+    with closing(Store.open(url, read_timeout=READ_TIMEOUT)) as store:
         fill(store)
         with (
             pytest.raises(OperationalError) as failed,

@@ -25,7 +25,7 @@ from hatchway.domain.arns import Arns
 from hatchway.metrics_listener import metrics_listener
 from hatchway.privileges import become
 from hatchway.settings import Address, Settings
-from hatchway.store import SERVERS_PATIENCE, MachineMembership, SchemaWatch, Store
+from hatchway.store import SERVERS_READ_TIMEOUT, MachineMembership, SchemaWatch, Store
 from hatchway.supervision.supervised import Supervised
 from hatchway.tracing import tracing
 from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
@@ -106,7 +106,7 @@ def run_control(
         traces = stack.enter_context(tracing("control", os.environ))
         threads = ThreadCounts.of_one_among(settings.api_workers)
         connections = threads.all + OTHER_CONNECTIONS
-        store = Store.open(settings.store_url, connections=connections, patience=SERVERS_PATIENCE)
+        store = Store.open(settings.store_url, connections=connections, read_timeout=SERVERS_READ_TIMEOUT)
         stack.callback(store.close)
         metrics.watch_store(store, connections)
         watches = _watches(store, settings)

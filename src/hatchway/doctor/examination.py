@@ -21,7 +21,7 @@ from hatchway.privileges import read_as_owner
 from hatchway.settings import DataDirectory
 
 _MOST_ENDPOINTS: Final = 20
-_PATIENCE: Final = 15.0
+_READ_TIMEOUT: Final = 15.0
 """Seconds for which the database's server may say nothing at all."""
 
 
@@ -42,7 +42,7 @@ def examine_server(
     yield from check_files(directory)
     yield from check_disk(directory)
     try:
-        with open_installation(directory, store_url, patience=_PATIENCE) as installation:
+        with open_installation(directory, store_url, read_timeout=_READ_TIMEOUT) as installation:
             yield from check_store(installation)
             yield from check_registered_hosts(installation)
             yield from _check_planes(directory, installation, names)

@@ -73,7 +73,7 @@ class Installation:
             derive_granted(tx, self.vault, gateway, now=now, region=self.account.region)
 
 
-COMMANDS_PATIENCE: Final = 120.0
+COMMANDS_READ_TIMEOUT: Final = 120.0
 """Seconds for which a command that somebody waits for lets a database server say nothing at all: longer than
 any of their statements takes, as over a large trail."""
 
@@ -86,15 +86,15 @@ def open_installation(
     migrate: bool = False,
     older: bool = False,
     checked: bool = True,
-    patience: float | None = None,
+    read_timeout: float | None = None,
     keys_read: Callable[[], None] = lambda: None,
 ) -> Iterator[Installation]:
     """The installation, its store of this program's schema: brought to it, or else checked to be.
 
     `older` is whether one will do that could be brought to it, for who reads no more than is common to all;
-    `checked` whether the master key has to be the store's by the check there, `patience` for how many seconds
-    the database's server may say nothing at all, unless `COMMANDS_PATIENCE`. `keys_read` is called when the
-    keys have been read, and before the store is touched.
+    `checked` whether the master key has to be the store's by the check there, `read_timeout` for how many
+    seconds the database's server may say nothing at all, unless `COMMANDS_READ_TIMEOUT`. `keys_read` is
+    called when the keys have been read, and before the store is touched.
 
     Raises:
         CommandFailed: there is none, or it cannot be opened.
@@ -118,10 +118,10 @@ def open_installation(
         gateway_keys = _gateway_keys(directory) if migrate else None
         keys_read()
         # A migration may take any time over a statement.
-        waits = None if migrate else patience or COMMANDS_PATIENCE
+        waits = None if migrate else read_timeout or COMMANDS_READ_TIMEOUT
         store = Store.open(
             store_url or directory.store_url,
-            patience=waits,
+            read_timeout=waits,
             named_in=None if noted is None else directory.path,
         )
         try:

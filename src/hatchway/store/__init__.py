@@ -36,7 +36,7 @@ else.
 | `writing` | that what is written there is written within a transaction |
 | `sqlite_file` | whether SQLite's file is still the one that was opened |
 | `pooler` | PostgreSQL behind PgBouncer |
-| `silence` | PostgreSQL that hangs |
+| `read_timeout` | a time-out for PostgreSQL that hangs |
 | `leadership` | who does what only one process is to do |
 | `server_time` | the time by which all who share a store judge each other |
 | `process_identity` | a process's name, by which it is known to be gone |
@@ -61,7 +61,7 @@ What must hold here:
 
 from hatchway.store.audit_rows import Retention
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
-from hatchway.store.engines import SERVERS_PATIENCE, DriverMissing
+from hatchway.store.engines import SERVERS_READ_TIMEOUT, DriverMissing
 from hatchway.store.feed import BEGINNING, Changes, Position
 from hatchway.store.leadership import Leadership, LeadershipLost, living_leader
 from hatchway.store.locks import worker_lock
@@ -92,7 +92,7 @@ from hatchway.store.url import BadStoreUrl, show_problem, show_store
 __all__ = [
     "BEGINNING",
     "OF_VPCS",
-    "SERVERS_PATIENCE",
+    "SERVERS_READ_TIMEOUT",
     "BadStoreUrl",
     "BeingRestored",
     "ChangeNotifications",

@@ -17,9 +17,9 @@ from hatchway.store.writing import is_writing
 
 _BUSY_SECONDS = 15.0
 """How long to wait for a lock that another holds; `?timeout=` in SQLite's URL says otherwise."""
-SERVERS_PATIENCE: Final = 20.0
-"""Seconds: the `patience` of servers, whose statements all take less. What somebody begins by hand may take
-any time."""
+SERVERS_READ_TIMEOUT: Final = 20.0
+"""Seconds: the `read_timeout` of servers, whose statements all take less. What somebody begins by hand may
+take any time."""
 CONNECTIONS, _KEPT_CONNECTIONS = 15, 5
 """How many connections a process may have, and how many of them it keeps when they are not in use."""
 _POSTGRESQL_ARGUMENTS = {
@@ -59,14 +59,14 @@ class DriverMissing(Exception):
 
 
 def open_engine(
-    url: str, *, connections: int, patience: float | None, named_in: Path | None
+    url: str, *, connections: int, read_timeout: float | None, named_in: Path | None
 ) -> tuple[Engine, SqliteWriter | None]:
     """The engine of a store, and of one in SQLite its writer. See `Store.open`."""
     parsed = parse_store_url(url)
     pool = {"pool_size": _KEPT_CONNECTIONS, "max_overflow": max(0, connections - _KEPT_CONNECTIONS)}
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, pool, named_in)
-    return _postgresql(parsed, pool, patience, named_in), None
+    return _postgresql(parsed, pool, read_timeout, named_in), None
 
 
 def _sqlite(parsed: URL, pool: Mapping[str, int], named_in: Path | None) -> tuple[Engine, SqliteWriter]:
@@ -81,7 +81,7 @@ def _sqlite(parsed: URL, pool: Mapping[str, int], named_in: Path | None) -> tupl
 
 
 def _postgresql(
-    parsed: URL, pool: Mapping[str, int], patience: float | None, named_in: Path | None
+    parsed: URL, pool: Mapping[str, int], read_timeout: float | None, named_in: Path | None
 ) -> Engine:
     wanted = _POSTGRESQL_ARGUMENTS | (_OF_SEVERAL if names_several(parsed) else {})
     arguments = {name: value for name, value in wanted.items() if name not in parsed.query}
@@ -106,10 +106,10 @@ def _postgresql(
     from hatchway.store.pipeline import allow_pipelines
 
     allow_pipelines(engine)
-    if patience is not None:
-        from hatchway.store.silence import bound_silence
+    if read_timeout is not None:
+        from hatchway.store.read_timeout import set_read_timeout
 
-        bound_silence(engine, patience)
+        set_read_timeout(engine, read_timeout)
     if named_in is not None:
         open_as_owner(engine, named_in)
     settle(engine, {} if "options" in parsed.query else POSTGRESQL_SETTINGS, of_sessions)

@@ -74,7 +74,7 @@ class Store:
         url: str,
         *,
         connections: int = CONNECTIONS,
-        patience: float | None = None,
+        read_timeout: float | None = None,
         named_in: Path | None = None,
     ) -> "Store":
         """Opens a store by its URL (see `hatchway.store.url`). Creates nothing.
@@ -84,15 +84,15 @@ class Store:
 
         Args:
             connections: how many there may be at once; who wants one more waits.
-            patience: for how many seconds a database server may say nothing at all to whoever waits for it;
-                None: for ever.
+            read_timeout: for how many seconds a database server may say nothing at all to whoever waits for
+                it; None: for ever.
             named_in: a directory in which the URL was found.
 
         Raises:
             BadStoreUrl: it is none.
             DriverMissing: what it takes to speak to that database is not installed.
         """
-        return cls(*open_engine(url, connections=connections, patience=patience, named_in=named_in))
+        return cls(*open_engine(url, connections=connections, read_timeout=read_timeout, named_in=named_in))
 
     @property
     def is_sqlite(self) -> bool:

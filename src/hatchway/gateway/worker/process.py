@@ -18,7 +18,7 @@ from hatchway.gateway.worker.drain_requests import DrainRequests
 from hatchway.gateway.worker.worker import Worker, uses_core
 from hatchway.metrics_listener import MetricsListener, metrics_listener
 from hatchway.privileges import CAP_NET_RAW, become
-from hatchway.store import SERVERS_PATIENCE, MachineMembership, SchemaWatch, Store, is_denied
+from hatchway.store import SERVERS_READ_TIMEOUT, MachineMembership, SchemaWatch, Store, is_denied
 from hatchway.tracing import tracing
 from hatchway.transport.core.event_loop import new_event_loop
 from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
@@ -69,7 +69,7 @@ def run_gateway(
             become(settings.run_as, keep=CAP_NET_RAW)
         most_pending = min(MAX_PENDING, max_pending_for(allow_open_files()))
         traces = stack.enter_context(tracing("gateway", os.environ))
-        store = Store.open(settings.store_url, patience=SERVERS_PATIENCE)
+        store = Store.open(settings.store_url, read_timeout=SERVERS_READ_TIMEOUT)
         stack.callback(store.close)
         schema = SchemaWatch(store)
         schema.look_first()

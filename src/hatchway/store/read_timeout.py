@@ -20,36 +20,36 @@ _NOTHING: Final = 0
 """What psycopg tells a generator that waits for the server, now and then, while nothing has come."""
 
 
-class Silent(psycopg.OperationalError, TimeoutError):
+class ReadTimeout(psycopg.OperationalError, TimeoutError):
     """The server has said nothing for too long. Whether it has done what it was asked is not known."""
 
 
-def bound_silence(engine: Engine, seconds: float) -> None:
+def set_read_timeout(engine: Engine, seconds: float) -> None:
     """Has whoever waits for the server give up when nothing at all has come from it for so long.
 
     The connection is closed then, and all others of the pool are made anew before they are used again.
     """
 
     def connect(_dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> psycopg.Connection:
-        connection = _Impatient.connect(*arguments, **options)
-        connection.patience = seconds
+        connection = _ConnectionWithReadTimeout.connect(*arguments, **options)
+        connection.read_timeout = seconds
         return connection
 
     def taken(connection: Any, _record: Any, _proxy: Any) -> None:
-        connection.patience = seconds
+        connection.read_timeout = seconds
 
     def given_back(connection: Any, _record: Any) -> None:
         # Of one that is closed already there is none.
         if connection is not None:
-            connection.patience = IDLE_SECONDS
+            connection.read_timeout = IDLE_SECONDS
 
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "checkout", taken)
     event.listen(engine, "checkin", given_back)
 
 
-class _Impatient(psycopg.Connection[Any]):
-    patience = IDLE_SECONDS
+class _ConnectionWithReadTimeout(psycopg.Connection[Any]):
+    read_timeout = IDLE_SECONDS
 
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
         return super().wait(self._bounded(gen), *arguments, **options)
@@ -66,7 +66,7 @@ class _Impatient(psycopg.Connection[Any]):
                 elif silent_since is None:
                     # Only now: nearly every answer comes before, and asks for no time.
                     silent_since = time.monotonic()
-                elif time.monotonic() - silent_since >= self.patience:
+                elif time.monotonic() - silent_since >= self.read_timeout:
                     self._give_up(gen)
                 wanted = gen.send(ready)
         except StopIteration as ended:
@@ -75,16 +75,16 @@ class _Impatient(psycopg.Connection[Any]):
     def _give_up(self, gen: Generator[Any, Any, Any]) -> NoReturn:
         """
         Raises:
-            Silent: always.
+            ReadTimeout: always.
         """
         with suppress(Exception):
             gen.close()
-        if self.patience > IDLE_SECONDS and capabilities.has_cancel_safe():
+        if self.read_timeout > IDLE_SECONDS and capabilities.has_cancel_safe():
             # A server that hangs no more, or waits for its standby, is not to go on with it.
             with suppress(psycopg.Error):
                 self.cancel_safe(timeout=_CANCEL_SECONDS)
         self.pgconn.finish()
-        raise Silent(
-            f"the database server has not answered for {self.patience:.0f} seconds: see whether it hangs, or"
-            " its disk. Whether it has done what it was asked is not known: look before you ask again"
+        raise ReadTimeout(
+            f"the database server has not answered for {self.read_timeout:.0f} seconds: see whether it hangs,"
+            " or its disk. Whether it has done what it was asked is not known: look before you ask again"
         )

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from tests.store.postgresql_server import PostgresqlServer
 
-from hatchway.store import Store, explain, silence
+from hatchway.store import Store, explain, read_timeout
 
-PATIENCE = 1.0
+READ_TIMEOUT = 1.0
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def url(migrated_postgresql: Callable[[], str]) -> str:
 
 @pytest.fixture
 def store(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr(silence, "IDLE_SECONDS", PATIENCE / 2)
-    opened = Store.open(url, patience=PATIENCE)
+    monkeypatch.setattr(read_timeout, "IDLE_SECONDS", READ_TIMEOUT / 2)
+    opened = Store.open(url, read_timeout=READ_TIMEOUT)
     yield opened
     opened.close()
 
@@ -98,5 +98,5 @@ def test_answers_that_come_bit_by_bit_are_waited_for(store: Store) -> None:
 
 def test_who_asks_by_hand_waits_as_long_as_it_takes(url: str) -> None:
     opened = Store.open(url)
-    run(opened, f"SELECT pg_sleep({2 * PATIENCE})")
+    run(opened, f"SELECT pg_sleep({2 * READ_TIMEOUT})")
     opened.close()
