@@ -21,7 +21,7 @@ from hatchway.client.plan import Route, TunnelPlan
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.proxy_command import tunnel_command
 from hatchway.client.request import Credentials, TunnelRequest
-from hatchway.client.ssh import SshOptions, Way, dry_run_ssh, run_ssh, ssh_command, ssh_options
+from hatchway.client.ssh import SshOptions, SshRoute, dry_run_ssh, run_ssh, ssh_command, ssh_options
 
 PLAN = TunnelPlan(
     TunnelRequest(
@@ -66,8 +66,8 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_ssh_command_has_every_question_answered() -> None:
     options = SshOptions(host=INSTANCE_ID, os_user="admin", options=("-v",), command=("uptime", "-p"))
-    way = Way(INSTANCE_ID, INSTANCE_ID, tunnel_command(PLAN, ProfileOptions(profile="lab")))
-    command = ssh_command(way, options, "/tmp/key")
+    route = SshRoute(INSTANCE_ID, INSTANCE_ID, tunnel_command(PLAN, ProfileOptions(profile="lab")))
+    command = ssh_command(route, options, "/tmp/key")
     proxy = (
         f"{shlex.quote(sys.executable)} -P -m hatchway open-tunnel --profile lab"
         " --private-ip-address 10.0.1.1 --remote-port 22"
@@ -140,7 +140,7 @@ def test_ssh_finds_the_key_in_a_directory_of_any_name(tmp_path: Path, name: str)
     directory.mkdir()
     make_key(directory / "key")
     options = SshOptions(host=INSTANCE_ID, options=("-v", "-F", "none"))
-    command = ssh_command(Way(INSTANCE_ID, INSTANCE_ID, "false"), options, str(directory / "key"))
+    command = ssh_command(SshRoute(INSTANCE_ID, INSTANCE_ID, "false"), options, str(directory / "key"))
     said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
     assert f"debug1: identity file {directory}/key type 3" in said.splitlines()
 

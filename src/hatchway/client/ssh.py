@@ -73,7 +73,7 @@ class SshOptions(NamedTuple):
     jump: str | None = None
 
 
-class Way(NamedTuple):
+class SshRoute(NamedTuple):
     """How ssh gets to a host, which it knows as `destination`: the instance's id, for a private address may
     be that of other hosts elsewhere.
 
@@ -86,7 +86,7 @@ class Way(NamedTuple):
     proxy_command: str
     steps: tuple[str, ...] = ()
     forget: Callable[[], None] = lambda: None
-    """Has the way looked for anew the next time."""
+    """Has the route looked for anew the next time."""
     remembered: bool = False
     plan: TunnelPlan | None = None
     """Of the tunnel; None where another `hatchway ssh` has it."""
@@ -127,7 +127,9 @@ def ssh_options(
     )
 
 
-def ssh_command(way: Way, options: SshOptions, key_file: str | None, pins: Sequence[str] = ()) -> list[str]:
+def ssh_command(
+    route: SshRoute, options: SshOptions, key_file: str | None, pins: Sequence[str] = ()
+) -> list[str]:
     """The arguments of `ssh`, the program's name first; `pins` are those of `pin_options`.
 
     Of each setting ssh takes the first value: what the user says goes before what we only prefer. On the
@@ -138,11 +140,11 @@ def ssh_command(way: Way, options: SshOptions, key_file: str | None, pins: Seque
     less.
     """
     preferred: tuple[str, ...] = ()
-    if way.instance_id is not None:
-        preferred = ("-o", "IdentitiesOnly=yes", "-o", f"HostKeyAlias={way.instance_id}")
+    if route.instance_id is not None:
+        preferred = ("-o", "IdentitiesOnly=yes", "-o", f"HostKeyAlias={route.instance_id}")
     return [
         "ssh",
-        *("-o", f"ProxyCommand={way.proxy_command}"),
+        *("-o", f"ProxyCommand={route.proxy_command}"),
         # It hands no connection over, as a user's own configuration may say of every such command.
         *("-o", "ProxyUseFdpass=no"),
         *("-p", str(options.tunnel.remote_port)),
@@ -152,7 +154,7 @@ def ssh_command(way: Way, options: SshOptions, key_file: str | None, pins: Seque
         *("-o", "ServerAliveInterval=5"),
         *preferred,
         "--",
-        f"{options.os_user}@{way.destination}",
+        f"{options.os_user}@{route.destination}",
         *options.command,
     ]
 
@@ -176,7 +178,7 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
         ended: as `standing_by` has it.
 
     Raises:
-        ClientError: the way there could not be found, or the key was refused.
+        ClientError: the route there could not be found, or the key was refused.
         SshMissing: there is no ssh to run.
     """
     give_standard_streams()
@@ -184,7 +186,7 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
     if not options.host:
         return run_in_foreground([program, *options.options])
     if not options.connects:
-        return run_in_foreground([program, *ssh_command(find_way(profile, options), options, None)[1:]])
+        return run_in_foreground([program, *ssh_command(find_route(profile, options), options, None)[1:]])
     with (
         temporary_directory(_place(), tidies=True) as directory,
         # Both are there by the time that all has been asked.
@@ -192,46 +194,46 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
         version_being_asked(program) as version,
     ):
 
-        def connect(way: Way) -> int:
-            if way.instance_id is None:
-                return run_in_foreground([program, *ssh_command(way, options, None)[1:]])
-            with _tunnel(profile, way, directory, ended) as proxy_command:
-                keys = introduce(profile, way.instance_id, options.os_user, public_key())
+        def connect(route: SshRoute) -> int:
+            if route.instance_id is None:
+                return run_in_foreground([program, *ssh_command(route, options, None)[1:]])
+            with _tunnel(profile, route, directory, ended) as proxy_command:
+                keys = introduce(profile, route.instance_id, options.os_user, public_key())
                 pins: Sequence[str] = ()
                 if keys and not values_of(options.options, "o", "userknownhostsfile"):
                     tells = knows_known_hosts_command(version())
-                    pins = pin_options(directory, way.instance_id, keys, tells=tells)
-                by = way._replace(proxy_command=proxy_command)
+                    pins = pin_options(directory, route.instance_id, keys, tells=tells)
+                by = route._replace(proxy_command=proxy_command)
                 # All of it lives until ssh has authenticated: with -f, too, ssh goes into the background only
                 # then.
                 status = run_in_foreground(
                     [program, *ssh_command(by, options, str(directory / "key"), pins)[1:]]
                 )
             if status == _NOT_CONNECTED:
-                way.forget()
+                route.forget()
             return status
 
-        way = find_way(profile, options)
+        route = find_route(profile, options)
         try:
-            return connect(way)
+            return connect(route)
         except ApiError as problem:
             # Where there was no answer there is none to another question.
             if not problem.code:
                 raise
-            way.forget()
-            if not way.remembered:
+            route.forget()
+            if not route.remembered:
                 raise
-            return connect(find_way(profile, options))
+            return connect(find_route(profile, options))
 
 
 @contextmanager
-def _tunnel(profile: Profile, way: Way, directory: Path, ended: Ended) -> Iterator[str]:
-    """Within it the ProxyCommand of a way can be run."""
-    if way.plan is None:
-        yield way.proxy_command
+def _tunnel(profile: Profile, route: SshRoute, directory: Path, ended: Ended) -> Iterator[str]:
+    """Within it the ProxyCommand of a route can be run."""
+    if route.plan is None:
+        yield route.proxy_command
         return
-    with standing_by(way.plan, profile.trusted, directory, ended, profile.retry_budget) as handing_over:
-        yield way.proxy_command if handing_over is None else handing_over
+    with standing_by(route.plan, profile.trusted, directory, ended, profile.retry_budget) as handing_over:
+        yield route.proxy_command if handing_over is None else handing_over
 
 
 def prepare_host(
@@ -297,28 +299,28 @@ class DryRun(NamedTuple):
 
 
 def dry_run_ssh(profile: Profile, options: SshOptions) -> DryRun:
-    """Find the way as `run_ssh` does, and push no key, open no tunnel.
+    """Find the route as `run_ssh` does, and push no key, open no tunnel.
 
     Raises:
-        ClientError: the way could not be found.
+        ClientError: the route could not be found.
     """
     if not options.host:
         return DryRun((), shlex.join(["ssh", *options.options]))
-    way = find_way(profile, options)
-    steps = [f"credentials: {profile.credentials().access_key_id}, region {profile.region}", *way.steps]
+    route = find_route(profile, options)
+    steps = [f"credentials: {profile.credentials().access_key_id}, region {profile.region}", *route.steps]
     key = None
-    if options.connects and way.instance_id is not None:
+    if options.connects and route.instance_id is not None:
         key = _KEY_PLACEHOLDER
         call = "would call ec2-instance-connect:SendSSHPublicKey"
-        steps.insert(len(steps) - 1, f"{call} on {way.instance_id} for {options.os_user}")
-    return DryRun(tuple(steps), shlex.join(ssh_command(way, options, key)))
+        steps.insert(len(steps) - 1, f"{call} on {route.instance_id} for {options.os_user}")
+    return DryRun(tuple(steps), shlex.join(ssh_command(route, options, key)))
 
 
-def find_way(profile: Profile, options: SshOptions) -> Way:
+def find_route(profile: Profile, options: SshOptions) -> SshRoute:
     """How ssh gets to the host: by a tunnel, or by way of the hosts that `jump` names.
 
     Raises:
-        ClientError: the way could not be found.
+        ClientError: the route could not be found.
     """
     check_os_user(options.os_user)
     if options.tunnel.private_ip_address is not None:
@@ -326,7 +328,7 @@ def find_way(profile: Profile, options: SshOptions) -> Way:
     return _tunnelled(profile, options) if options.jump is None else _behind(profile, options, options.jump)
 
 
-def _tunnelled(profile: Profile, options: SshOptions) -> Way:
+def _tunnelled(profile: Profile, options: SshOptions) -> SshRoute:
     asked = options.tunnel._replace(host=options.host)
     cache = AnswerCache(profile, asked)
     plan = plan_tunnel(profile, asked, cache=cache)
@@ -340,10 +342,10 @@ def _tunnelled(profile: Profile, options: SshOptions) -> Way:
         f" {request.private_ip_address} port {request.remote_port}{duration}",
     )
     command = tunnel_command(plan, profile.options)
-    return Way(instance_id, instance_id, command, steps, cache.forget, cache.recalled, plan)
+    return SshRoute(instance_id, instance_id, command, steps, cache.forget, cache.recalled, plan)
 
 
-def _behind(profile: Profile, options: SshOptions, jump: str) -> Way:
+def _behind(profile: Profile, options: SshOptions, jump: str) -> SshRoute:
     """The tunnel leads to the first of the hosts on the way; from the last one ssh connects itself."""
     host: Host | None
     try:
@@ -361,5 +363,5 @@ def _behind(profile: Profile, options: SshOptions, jump: str) -> Way:
         f"would run hatchway ssh to {printable(jump, 300)}, and connect from there to {target} port {port}",
     )
     if host is None:
-        return Way(options.host, None, proxy, steps)
-    return Way(host.instance_id, host.instance_id, proxy, steps)
+        return SshRoute(options.host, None, proxy, steps)
+    return SshRoute(host.instance_id, host.instance_id, proxy, steps)
