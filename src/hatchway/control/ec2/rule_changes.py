@@ -11,7 +11,7 @@ from hatchway.control.ec2.rule_requests import (
     NO_CLASSIC,
     NO_PEERING,
     NO_PREFIX_LISTS,
-    Asked,
+    RequestedRule,
     check_description,
     is_group,
     read_permissions,
@@ -249,7 +249,7 @@ def _of_group(group: SecurityGroup, named: Named) -> dict[str, SecurityGroupRule
     return found
 
 
-def _check_peers(call: Call, group: SecurityGroup, asked: Iterable[Asked]) -> None:
+def _check_peers(call: Call, group: SecurityGroup, asked: Iterable[RequestedRule]) -> None:
     """
     Raises:
         ServiceError: a rule is about a group that is not of this VPC.
@@ -263,7 +263,7 @@ def _check_peers(call: Call, group: SecurityGroup, asked: Iterable[Asked]) -> No
             )
 
 
-def _changed(rule: SecurityGroupRule, asked: Asked) -> SecurityGroupRule:
+def _changed(rule: SecurityGroupRule, asked: RequestedRule) -> SecurityGroupRule:
     says = asked.rule
     return replace(
         rule,

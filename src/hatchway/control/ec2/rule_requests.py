@@ -36,14 +36,14 @@ NO_PEERING: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedRule:
     """A rule that a request names; `description` None says nothing of it."""
 
     rule: Rule
     description: str | None
 
 
-def read_permissions(call: Call) -> list[Asked]:
+def read_permissions(call: Call) -> list[RequestedRule]:
     """The rules of a request's `IpPermissions`, or of the parameters that make up a single one.
 
     Raises:
@@ -64,7 +64,7 @@ def read_permissions(call: Call) -> list[Asked]:
     return asked
 
 
-def _rules_of(call: Call, permission: Mapping[str, Any]) -> Iterator[Asked]:
+def _rules_of(call: Call, permission: Mapping[str, Any]) -> Iterator[RequestedRule]:
     protocol, ports = _protocol(permission), None
     ports = _ports(protocol, permission)
     count = 0
@@ -80,14 +80,14 @@ def _rules_of(call: Call, permission: Mapping[str, Any]) -> Iterator[Asked]:
                     "InvalidGroup.NotFound", f"You have specified two resources that belong to {owner[:12]}"
                 )
             count += 1
-            yield Asked(Rule(protocol, *ports, read(peer.get(member) or "")), _description(peer))
+            yield RequestedRule(Rule(protocol, *ports, read(peer.get(member) or "")), _description(peer))
     if not count:
         raise ServiceError(
             "InvalidParameterValue", "A permission must have a range of addresses or a security group"
         )
 
 
-def read_rule(request: Mapping[str, Any]) -> Asked:
+def read_rule(request: Mapping[str, Any]) -> RequestedRule:
     """The one rule that ModifySecurityGroupRules gives.
 
     Raises:
@@ -103,7 +103,7 @@ def read_rule(request: Mapping[str, Any]) -> Asked:
         raise ServiceError(
             "InvalidParameterValue", "A rule has one of cidrIpv4, cidrIpv6 and referencedGroupId"
         )
-    return Asked(Rule(protocol, *_ports(protocol, request), peers[0]), _description(request) or "")
+    return RequestedRule(Rule(protocol, *_ports(protocol, request), peers[0]), _description(request) or "")
 
 
 def check_description(text: str) -> str:

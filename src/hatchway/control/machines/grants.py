@@ -9,7 +9,7 @@ from typing import Any, Final
 from hatchway.access.key_files import Keys
 from hatchway.access.machines import Grant, seal_context, seal_for
 from hatchway.control.bearer_tokens import BearerRefused
-from hatchway.control.machines.requests import Asked
+from hatchway.control.machines.requests import MachineRequest
 from hatchway.control.own_keys import OwnKeys
 from hatchway.domain.account import certificate_name
 from hatchway.domain.gateway_names import gateway_names
@@ -36,7 +36,7 @@ class Names:
     left_out: int
 
 
-def names_of(tx: Transaction, grant: Grant, asked: Asked, own: OwnKeys) -> Names:
+def names_of(tx: Transaction, grant: Grant, asked: MachineRequest, own: OwnKeys) -> Names:
     """A gateway's are those of the gateways, a control plane's also what it asks for."""
     asked_for = endpoints.c.id.in_(grant.endpoints) | endpoints.c.name.in_(grant.endpoints)
     gateways = gateway_names(

@@ -14,7 +14,7 @@ from hatchway.control.bearer_tokens import BearerRefused, refusals_counted, show
 from hatchway.control.machines.certificates import with_certificate
 from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
 from hatchway.control.machines.requests import (
-    Asked,
+    MachineRequest,
     known_machine,
     own_keys,
     read_request,
@@ -157,7 +157,7 @@ def _granted(tx: Transaction, plane: ControlPlane, token: BearerToken) -> tuple[
 
 
 def _admitted(
-    tx: Transaction, plane: ControlPlane, token: BearerToken, asked: Asked
+    tx: Transaction, plane: ControlPlane, token: BearerToken, asked: MachineRequest
 ) -> tuple[JoinToken, Grant, Machine | None]:
     """The same for one machine more, or for the one that began to join by this token and this key.
 
@@ -186,7 +186,7 @@ def _machine_id(token: BearerToken, public_key: bytes) -> str:
     return new_id(Kind.MACHINE, hashlib.sha256(JOIN_TOKEN.hash(token) + public_key).digest())
 
 
-def _take_out_former(tx: Transaction, plane: ControlPlane, asked: Asked) -> str | None:
+def _take_out_former(tx: Transaction, plane: ControlPlane, asked: MachineRequest) -> str | None:
     """Ends what the machine was known as before, by the token that it had as such; its id.
 
     Where it was taken out already, or its token is not good, there is nothing to end.

@@ -37,7 +37,7 @@ _NO_MACHINE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MachineRequest:
     """What a machine sends, read. `replaces` is the token of its own by which it was known before."""
 
     name: str
@@ -82,7 +82,7 @@ def own_keys(plane: ControlPlane) -> OwnKeys:
     return plane.own_keys
 
 
-def read_request(content: bytes, *, joins: bool) -> Asked:
+def read_request(content: bytes, *, joins: bool) -> MachineRequest:
     """
     Raises:
         BearerRefused: 400, no machine of ours sends that.
@@ -120,7 +120,7 @@ def read_request(content: bytes, *, joins: bool) -> Asked:
     if not all(map(_FINGERPRINT.fullmatch, authorities)):
         raise BearerRefused(400, "authorities are the SHA-256 of CAs' certificates, in hexadecimal")
     replaces = str(body.get("replaces") or "")[:_LONGEST_TOKEN]
-    return Asked(name, names, required, key_ids, authorities, request, public_key, replaces)
+    return MachineRequest(name, names, required, key_ids, authorities, request, public_key, replaces)
 
 
 def _texts(body: Mapping[str, Any], key: str, most: int) -> tuple[str, ...]:
