@@ -48,8 +48,8 @@ def _refused(body: bytes, request_id: str) -> ClientError:
 
 def _discovered(body: bytes) -> int:
     """What is made of a discovery document."""
-    caller = SimpleNamespace(discover=lambda _path: HttpAnswer(200, {}, body))
-    profile: Any = SimpleNamespace(endpoint_url=lambda _service: "https://127.0.0.1:1", caller=caller)
+    api_client = SimpleNamespace(discover=lambda _path: HttpAnswer(200, {}, body))
+    profile: Any = SimpleNamespace(endpoint_url=lambda _service: "https://127.0.0.1:1", api_client=api_client)
     return gateway_port(profile)
 
 
