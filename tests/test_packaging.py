@@ -144,7 +144,8 @@ def test_what_other_systems_lack_is_needed_by_no_command_of_the_client(python: P
     hidden = NOWHERE_ON[system]
     assert run(python, "--help", hidden=hidden).returncode == 0
     assert run(python, "ssh", "--help", hidden=hidden).returncode == 0
-    modules = "tunnel, listener, local, signals, ssh, discovery, caller, profile, hosts, host_list, tunnels"
+    modules = "tunnel, listener, local, signals, ssh, discovery, api_client, profile, hosts, host_list"
+    modules += ", tunnels"
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({hidden!r})); from hatchway.client import {modules};"
         "from hatchway.client.event_loop import loop_factory; assert loop_factory() is None"

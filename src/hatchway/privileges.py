@@ -1,9 +1,12 @@
-"""Root's privileges, dropped for good once the ports are bound."""
+"""Root's privileges: dropped for good once the ports are bound, or left aside for what another user's
+directory has.
+
+A client loads this too, also where there is no user database (`pwd`).
+"""
 
 import ctypes
 import errno
 import os
-import pwd
 import signal
 import stat
 import struct
@@ -38,6 +41,8 @@ def become(user: str, *, keep: int | None = None) -> None:
         KeyError: there is no such user.
         PermissionError: this process is neither root's nor that user's.
     """
+    import pwd
+
     entry = pwd.getpwnam(user)
     parent = os.getppid()
     death_signal = _death_signal()
@@ -104,6 +109,8 @@ def read_as_owner(path: Path, directory: Path | None = None) -> bytes:
 
 
 def _as_user(uid: int, gid: int, home: str | None, directory: Path) -> Iterator[None]:
+    import pwd
+
     libc, groups, home_before = _libc(), os.getgroups(), os.environ.get("HOME")
     # Root's would open what is its groups'.
     os.setgroups(os.getgrouplist(pwd.getpwuid(uid).pw_name, gid) if home is not None else [gid])
@@ -129,6 +136,8 @@ def _other_owner(directory: Path) -> tuple[int, int, str | None] | None:
     itself."""
     if os.geteuid() != 0 or not sys.platform.startswith("linux"):
         return None
+    import pwd
+
     try:
         status = directory.stat()
     except OSError:
