@@ -30,7 +30,8 @@ _UNREADABLE: Final = (
     "the store's disk does not read or write (see the kernel's log): mend it, or restore a backup"
 )
 _NOT_OPENED: Final = (
-    "the store cannot be opened: its directory must be there, writable, with some space on its disk"
+    "the store cannot be opened: its directory must be there, writable, with some space on its disk, and its"
+    " files must be the directory's owner's (chown), none of them a link to what is not"
 )
 _DAMAGED: Final = "the store is damaged: restore it from a backup"
 _GONE: Final = (
