@@ -297,10 +297,12 @@ def test_a_store_of_an_older_schema_is_brought_to_this_programs(backed_up: Path,
 
 
 def test_an_older_installation_is_backed_up_before_the_new_program_serves_it(
-    installed: Installed, tmp_path: Path, empty: Path
+    installed: Installed, tmp_path: Path, empty: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     to_schema(installed.directory / "hatchway.db", "0004")
     run("backup", tmp_path / "backup", "--data-dir", installed.directory)
+    said = capsys.readouterr().err
+    assert "not recorded in the audit trail: the store is of an older version, schema 0004" in said
     assert json.loads((tmp_path / "backup" / "backup.json").read_text())["schema"] == "0004"
     with closing(sqlite3.connect(installed.directory / "hatchway.db")) as store:
         assert store.execute("SELECT version_num FROM alembic_version").fetchone() == ("0004",)

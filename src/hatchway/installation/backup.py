@@ -33,6 +33,7 @@ from hatchway.store import (
     TransactionEnded,
     copy_store,
     explain,
+    own_schema,
     show_store,
 )
 
@@ -140,9 +141,10 @@ def _record(installation: Installation, target: Path, backup: Backup, now: datet
             record(tx, installation.account, now, "CreateBackup", parameters=parameters, answer=answer)
     except (SQLAlchemyError, StoreBusy, TransactionEnded) as problem:
         # A store that can no longer be written is one that has to be backed up.
-        return (
-            f"the backup is made, but not recorded in the audit trail: {explain(problem) or 'see the store'}"
-        )
+        said = "the backup is made, but not recorded in the audit trail"
+        if backup.schema < own_schema():
+            return f"{said}: the store is of an older version, schema {backup.schema}, as before an upgrade"
+        return f"{said}: {explain(problem) or 'see the store'}"
     return None
 
 

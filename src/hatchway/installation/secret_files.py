@@ -31,7 +31,7 @@ def put_file(path: Path, content: bytes, *, like: Path) -> None:
     model = like.lstat()
     if not stat.S_ISREG(model.st_mode):
         # A link's file has a mode and an owner that whoever put it there has chosen.
-        raise OSError(errno.ELOOP, "is no file", str(like))
+        raise OSError(errno.ELOOP, "is a link, or no file at all: put the file itself there", str(like))
     aside = path.with_name(f".{path.name}.new")
     aside.unlink(missing_ok=True)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
