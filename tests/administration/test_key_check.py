@@ -23,7 +23,8 @@ def directory(installed: Installed) -> DataDirectory:
     with open_installation(directory, None) as opened, opened.store.write() as tx:
         check = tx.sealed_secrets.get(CHECK)
         assert check is not None
-        tx.sealed_secrets.put(replace(check, ciphertext=check.ciphertext[:-1] + b"x"))
+        damaged = check.ciphertext[:-1] + bytes([check.ciphertext[-1] ^ 1])
+        tx.sealed_secrets.put(replace(check, ciphertext=damaged))
     return directory
 
 
