@@ -109,22 +109,22 @@ soak: ## 10 GB each way through one gateway worker, under every hardship (see do
 	@scripts/setup check
 	$(BIN)/python -m tests.gateway.soak $(SOAK)
 
-bench-iam: ## decisions per second, beside cedarpy and iam-simulate (see bench/README.md)
+bench-iam: ## decisions per second, beside cedarpy and iam-simulate (see bench/iam.md)
 	@scripts/setup check
 	@bench/setup iam
 	.cache/bench/bin/python bench/iam.py --node-modules .cache/bench/node_modules
 
-bench: ## the gateway beside HAProxy and websockify (see bench/README.md); BENCH=--quick only tries it out
+bench: ## the gateway beside HAProxy and websockify (see bench/gateway/README.md); BENCH=--quick only tries it out
 	@scripts/setup check
 	@bench/setup gateway
 	.cache/bench/bin/python -m bench.gateway $(BENCH)
 
-bench-api: ## the API of a large account beside a small one and moto (see bench/README.md); BENCH=--quick only tries it out
+bench-api: ## the API of a large account beside a small one and moto (see bench/api/README.md); BENCH=--quick only tries it out
 	@scripts/setup check
 	@bench/setup api
 	.cache/bench/bin/python -m bench.api $(BENCH)
 
-bench-ha: ## four gateways beside one on PostgreSQL (see bench/README.md); BENCH=--quick only tries it out
+bench-ha: ## four gateways beside one on PostgreSQL (see bench/ha/README.md); BENCH=--quick only tries it out
 	@scripts/setup check
 	$(BIN)/python -m bench.ha $(BENCH)
 
@@ -145,7 +145,7 @@ simulate-scale: ## what an installation of a given size asks of each part (see d
 	@scripts/setup check
 	$(BIN)/python -m bench.scale $(SCALE)
 
-bench-client: ## hatchway beside the AWS CLI, as root (see bench/README.md); BENCH=--quick only tries it out
+bench-client: ## hatchway beside the AWS CLI, as root (see bench/client/README.md); BENCH=--quick only tries it out
 	@scripts/setup test
 	@bench/setup client
 	.cache/bench-client/bin/python -m bench.client --aws "$$($(BIN)/python scripts/fetch_program.py aws --cached)" $(BENCH)

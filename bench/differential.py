@@ -2,7 +2,7 @@
 
     python bench/differential.py NODE_MODULES_DIRECTORY [POLICIES]
 
-Where the two read AWS's text differently (see bench/README.md), `KNOWN` says so by a trait of the policy or
+Where the two read AWS's text differently (see bench/iam.md), `KNOWN` says so by a trait of the policy or
 the request; whatever else they disagree on is printed, and fails.
 """
 

@@ -64,7 +64,7 @@ class Row:
 
 
 _ADDED = 150.0
-"""Milliseconds, on a machine that has nothing else to do (see bench/README.md)."""
+"""Milliseconds, on a machine that has nothing else to do (see bench/client/README.md)."""
 
 
 @dataclass(frozen=True)

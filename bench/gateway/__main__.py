@@ -115,7 +115,7 @@ def _arguments() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--write-readme",
         action="store_true",
-        help="quote what came in bench/README.md, and write bench/results/default.json",
+        help="quote what came on the pages of benchmarks, and write bench/results/default.json",
     )
     return arguments
 

@@ -1,8 +1,8 @@
-"""The tables, the results as JSON, and the section of bench/README.md that quotes them.
+"""The tables, the results as JSON, and the pages that quote them: all of it here, in short bench/README.md.
 
     python -m bench.gateway.report
 
-writes that section anew from `bench/results/default.json`, which a whole run with --write-readme wrote.
+writes what they quote anew from `bench/results/default.json`, which a whole run with --write-readme wrote.
 """
 
 from __future__ import annotations
@@ -14,16 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.gateway.promises import GROUPS, PROMISES, Group, Promise
+from bench.gateway.proxies import HAPROXY_SIDE
 from bench.gateway.samples import Samples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PAGE: Final = Path(__file__).parent / "README.md"
+"""Has the tables."""
+
 README: Final = Path(__file__).parent.parent / "README.md"
+"""Has what came of the promises."""
+
 DEFAULT: Final = Path(__file__).parent.parent / "results" / "default.json"
 """Results of a whole run, which are committed; others are not."""
 
 _MARKS: Final = re.compile(r"(<!-- figures of make bench -->\n).*?(<!-- end of figures -->\n)", re.DOTALL)
+_MARKS_IN_SHORT: Final = re.compile(
+    r"(<!-- promises of make bench -->\n).*?(<!-- end of promises -->\n)", re.DOTALL
+)
 _DIGITS: Final = 4
 """That a committed value has."""
 
@@ -40,7 +49,7 @@ def _table(samples: Samples, group: Group) -> str:
     said = f"{group.said}\n\n" if group.said else ""
     heads = ["measure", "load", "measured", "against", "ratio", "promised", "kept", "busy meanwhile"]
     return "\n".join(
-        [f"#### {group.title}\n\n{said}| {' | '.join(heads)} |", "|---" * len(heads) + "|", *lines]
+        [f"### {group.title}\n\n{said}| {' | '.join(heads)} |", "|---" * len(heads) + "|", *lines]
     )
 
 
@@ -120,8 +129,36 @@ def _busy(samples: Samples, promise: Promise) -> str:
     return told
 
 
+def in_short(results: Mapping[str, Any]) -> str:
+    """What bench/README.md quotes of a run: which promises were kept, and by how much others were not."""
+    samples = _read(results)
+    lines = ["| rows | promises | kept |", "|---|---|---|"]
+    misses: list[str] = []
+    for group in GROUPS:
+        asked = [one for one in group.promises if one.bound is not None and _tried(samples, one)]
+        missed = [_missed(samples, one) for one in asked if not _is_kept(samples, one)]
+        if asked:
+            lines.append(f"| {group.title} | {len(asked)} | {len(asked) - len(missed)} |")
+        if missed:
+            misses += ["", f"{group.title}, not kept:", "", *missed]
+    lines += misses
+    return "\n".join(lines) + "\n"
+
+
+def _is_kept(samples: Samples, promise: Promise) -> bool:
+    ratio = promise.ratio(samples)
+    return ratio is not None and promise.kept(ratio)
+
+
+def _missed(samples: Samples, promise: Promise) -> str:
+    ratio = promise.ratio(samples)
+    measured = "not measured" if ratio is None else f"**{ratio:.3g}**, promised {promise.asked}"
+    beside = "" if promise.reference == HAPROXY_SIDE else f", to {promise.reference}"
+    return f"- {promise.what}{beside} ({promise.load}): {measured}"
+
+
 def section(results: Mapping[str, Any]) -> str:
-    """What bench/README.md quotes of a run."""
+    """What this directory's README.md quotes of a run."""
     samples = _read(results)
     asked = [promise for promise in PROMISES if promise.bound is not None and _tried(samples, promise)]
     ran = "; ".join(f"{name}: {value}" for name, value in results["machine"].items())
@@ -172,7 +209,20 @@ def with_figures(text: str, results: Mapping[str, Any]) -> str:
     Raises:
         ValueError: it has no place for one.
     """
-    new, found = _MARKS.subn(lambda marks: f"{marks[1]}\n{section(results)}\n{marks[2]}", text)
+    return _replaced(_MARKS, text, section(results))
+
+
+def with_promises(text: str, results: Mapping[str, Any]) -> str:
+    """The page with what came of a run's promises in place of what it has.
+
+    Raises:
+        ValueError: it has no place for that.
+    """
+    return _replaced(_MARKS_IN_SHORT, text, in_short(results))
+
+
+def _replaced(marks: re.Pattern[str], text: str, figures: str) -> str:
+    new, found = marks.subn(lambda around: f"{around[1]}\n{figures}\n{around[2]}", text)
     if found != 1:
         raise ValueError("the page has no one place for figures")
     return new
@@ -190,8 +240,10 @@ def write(results: Mapping[str, Any], path: Path) -> None:
 
 
 def write_readme() -> None:
-    """Quote the committed results."""
-    README.write_text(with_figures(README.read_text(), json.loads(DEFAULT.read_text())))
+    """Quote the committed results on both pages."""
+    results = json.loads(DEFAULT.read_text())
+    PAGE.write_text(with_figures(PAGE.read_text(), results))
+    README.write_text(with_promises(README.read_text(), results))
 
 
 if __name__ == "__main__":

@@ -10,13 +10,16 @@ from bench.gateway.ordinary import AT_ONCE, PACES, at_once, at_pace, beyond, enc
 from bench.gateway.promises import GROUPS, PROMISES, Promise
 from bench.gateway.report import (
     DEFAULT,
+    PAGE,
     README,
     as_json,
     broken,
+    in_short,
     note_unmeasured,
     section,
     tables,
     with_figures,
+    with_promises,
     write,
 )
 from bench.gateway.samples import Samples
@@ -145,8 +148,34 @@ def test_what_a_row_that_ended_early_did_not_measure_is_not_kept() -> None:
 
 
 def test_the_page_of_benchmarks_quotes_the_results_that_are_committed() -> None:
-    page = README.read_text()
+    page = PAGE.read_text()
     assert with_figures(page, json.loads(DEFAULT.read_text())) == page, "python -m bench.gateway.report"
+
+
+def test_the_first_page_of_benchmarks_says_what_came_of_the_promises() -> None:
+    page = README.read_text()
+    assert with_promises(page, json.loads(DEFAULT.read_text())) == page, "python -m bench.gateway.report"
+
+
+def test_in_short_a_promise_that_is_kept_is_counted_and_one_that_is_not_is_told() -> None:
+    samples = measured(Hatchway=225, HAProxy=200)
+    assert in_short(as_json(samples, MACHINE)).splitlines()[2:] == [
+        f"| {GROUPS[0].title} | 1 | 0 |",
+        "",
+        f"{GROUPS[0].title}, not kept:",
+        "",
+        f"- {ECHO.what} ({ECHO.load}): **1.12**, promised ≤ 1.1",
+    ]
+    assert in_short(as_json(measured(Hatchway=220, HAProxy=200), MACHINE)).splitlines()[2:] == [
+        f"| {GROUPS[0].title} | 1 | 1 |"
+    ]
+
+
+def test_in_short_a_promise_that_could_not_be_measured_is_told_as_such() -> None:
+    samples = Samples()
+    samples.unmeasured[ECHO.quantity] = "the cable was cut"
+    told = in_short(as_json(samples, MACHINE)).splitlines()
+    assert f"- {ECHO.what} ({ECHO.load}): not measured" in told
 
 
 def test_the_results_that_are_committed_have_every_line_and_no_path() -> None:
