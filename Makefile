@@ -92,7 +92,7 @@ fuzz: ## each parser that meets strangers, FUZZ_SECONDS (60), two at a time (see
 	@fuzz/setup
 	.cache/fuzz/venv/bin/python -m fuzz --seconds $(FUZZ_SECONDS) $(TARGET)
 
-mutation: ## small changes to iam, sigv4 and access, each of which a test must notice (CONTRIBUTING.md); MODULE=iam/trust.py
+mutation: ## small changes to iam, sigv4, keys and access, each of which a test must notice (CONTRIBUTING.md); MODULE=iam/trust.py
 	@scripts/setup check
 	@mutation/setup
 	.cache/mutation/venv/bin/python -m mutation $(MODULE)

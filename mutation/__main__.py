@@ -1,4 +1,4 @@
-"""Mutation testing: `python -m mutation [PACKAGE|MODULE…]`, such as `iam` or `access/vault.py`.
+"""Mutation testing: `python -m mutation [PACKAGE|MODULE…]`, such as `iam` or `keys/vault.py`.
 
 A mutant that no test of its module notices is a survivor. survivors.toml holds those that are known, each
 with its reason; any other fails, and so does an entry that a test kills by now or whose code is no more.

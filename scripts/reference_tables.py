@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from scripts.api_tables import MARKED, ROOT, header, row
 
-from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY
 from hatchway.cli import init_command, join_token_commands, server_commands
 from hatchway.control.metrics import ControlMetrics
 from hatchway.domain.account import Quotas
 from hatchway.fleet.schema import fleet_schema
 from hatchway.gateway.telemetry.metrics import CLOSE_REASONS, Metrics
 from hatchway.gateway.tunnel.registry import Registry
+from hatchway.keys.key_files import GATEWAY_KEY, MASTER_KEY
 from hatchway.settings import DataDirectory
 from hatchway.transport.listening.load_shedding import REASONS
 from hatchway.transport.websocket.close import Closure

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hatchway.access.access_keys import create_access_key
 from hatchway.audit.events import EventSource, Outcome, event
 from hatchway.audit.log import to_record
 from hatchway.domain.account import Account, Quotas
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
 from hatchway.domain.identity import InlinePolicy, OwnerKind, User
 from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc
+from hatchway.keys.access_keys import create_access_key
 from hatchway.store.audit_rows import in_order_of_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hatchway.access.vault import Vault
     from hatchway.domain.account import AuditRecord
+    from hatchway.keys.vault import Vault
     from hatchway.store import Store, Transaction
 
 ACCOUNT, REGION = "123456789012", "us-east-1"

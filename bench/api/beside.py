@@ -22,8 +22,8 @@ from bench.api.account import ACCOUNT, REGION, Key, Size, fill
 from bench.api.calls import Call, filters
 from bench.gateway import machine
 
-from hatchway.access.key_files import read_master_keys
-from hatchway.access.vault import Vault
+from hatchway.keys.key_files import read_master_keys
+from hatchway.keys.vault import Vault
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 

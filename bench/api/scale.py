@@ -23,13 +23,13 @@ from bench.api.calls import Call, filters
 from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway.access.context import Origin
-from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.call_rates import CallRates, Kind
 from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.plane import ControlPlane
 from hatchway.control.request_state import ApiRequest
 from hatchway.domain.arns import Arns
+from hatchway.keys.vault import Vault
 from hatchway.store import Store
 
 if TYPE_CHECKING:

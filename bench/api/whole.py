@@ -15,8 +15,8 @@ from bench.api.account import ACCOUNT, REGION, Size, fill
 from bench.api.beside import HATCHWAY
 from bench.api.scale import stores
 
-from hatchway.access.key_files import read_master_keys
-from hatchway.access.vault import Vault
+from hatchway.keys.key_files import read_master_keys
+from hatchway.keys.vault import Vault
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hatchway.access.access_keys import create_access_key
-from hatchway.access.key_files import read_master_keys
-from hatchway.access.vault import Vault
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
 from hatchway.domain.identity import (
     Attachment,
@@ -24,6 +21,9 @@ from hatchway.domain.identity import (
     User,
 )
 from hatchway.domain.network import Instance, NetworkInterface, Rule, SecurityGroup, Subnet, Vpc
+from hatchway.keys.access_keys import create_access_key
+from hatchway.keys.key_files import read_master_keys
+from hatchway.keys.vault import Vault
 from hatchway.settings import DataDirectory
 from hatchway.sigv4.signing import presign
 from hatchway.store import Store, Transaction

@@ -29,7 +29,7 @@ from hatchway.domain.session import Session, SessionKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hatchway.access.vault import Vault
+    from hatchway.keys.vault import Vault
     from hatchway.store import Store, Transaction
 
 ACCOUNT, REGION = "123456789012", "us-east-1"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from bench.gateway import machine
 from bench.scale import account
 
-from hatchway.access.vault import Vault
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
+from hatchway.keys.vault import Vault
 from hatchway.store import Store
 
 if TYPE_CHECKING:

@@ -36,13 +36,13 @@ from tests.store.migrated import empty_store
 from fuzz.draws import Draws, noise
 from fuzz.shapes import Values, serialized
 from hatchway.access.context import Origin
-from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.audit.refusals import Refusals
 from hatchway.control.catalogue import OPERATIONS
 from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.plane import ControlPlane
 from hatchway.control.request_state import ApiRequest
+from hatchway.keys.vault import Vault
 from hatchway.protocol import load_service
 from hatchway.sigv4.request import HttpRequest
 from hatchway.sigv4.signing import sign_headers

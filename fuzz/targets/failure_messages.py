@@ -9,8 +9,8 @@ from fuzz.draws import Draws, noise
 from hatchway.access.authorization import AccessDenied, Check, authorize
 from hatchway.access.failure_message import decode_failure_message, encode_failure_message
 from hatchway.access.principal import Caller, Principal, PrincipalType
-from hatchway.access.vault import Unsealable, Vault
 from hatchway.iam import PolicySet, parse_policy
+from hatchway.keys.vault import Unsealable, Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

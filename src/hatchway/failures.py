@@ -73,7 +73,7 @@ def _is_of_server(module: str) -> bool:
 def _failure_with_server(problem: Exception, store_url: str | None) -> CommandFailed | None:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from hatchway.access.key_files import KeyProblem
+    from hatchway.keys.key_files import KeyProblem
     from hatchway.pki.certificates import PkiProblem
     from hatchway.store import (
         BadStoreUrl,

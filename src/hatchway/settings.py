@@ -1,7 +1,7 @@
 """The one settings object: what a server process was told by its command line.
 
 `hatchway.server.options` makes it. Every path and address that was not given follows from the data directory.
-What is secret is not in it: `hatchway.access.key_files` reads keys and passwords from the environment or from
+What is secret is not in it: `hatchway.keys.key_files` reads keys and passwords from the environment or from
 files. Of the OTEL_… variables, which are OpenTelemetry's, `hatchway.tracing` makes sense.
 """
 

@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from hatchway.access import authentication
-from hatchway.access.access_keys import NewAccessKey, create_access_key, put_secret
 from hatchway.access.authentication import KeyedDigest, StoredDirectory, authenticate, examine
 from hatchway.access.callers import Callers
 from hatchway.access.principal import Caller, PrincipalType
-from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import (
     Attachment,
@@ -25,6 +23,8 @@ from hatchway.domain.identity import (
     User,
 )
 from hatchway.iam import Outcome, Request, decide, evaluate
+from hatchway.keys.access_keys import NewAccessKey, create_access_key, put_secret
+from hatchway.keys.vault import Vault
 from hatchway.sigv4.errors import (
     IncompleteSignature,
     RequestExpired,

@@ -11,8 +11,8 @@ from hatchway.access.authentication import StoredDirectory, authenticate, examin
 from hatchway.access.callers import Callers
 from hatchway.access.principal import Caller
 from hatchway.access.sessions import TemporaryKey, new_temporary_key, put_session
-from hatchway.access.vault import Vault
 from hatchway.domain.session import Session, SessionKind
+from hatchway.keys.vault import Vault
 from hatchway.sigv4.errors import ExpiredToken, SignatureDoesNotMatch, UnknownAccessKey
 from hatchway.sigv4.request import HttpRequest
 from hatchway.sigv4.signature import read_header_signature

@@ -10,8 +10,8 @@ import pytest
 from hatchway.access.authorization import AccessDenied, Check, authorize
 from hatchway.access.failure_message import SIZE, decode_failure_message, encode_failure_message
 from hatchway.access.principal import Caller, Principal, PrincipalType
-from hatchway.access.vault import Unsealable, Vault
 from hatchway.iam import PolicySet, parse_policy
+from hatchway.keys.vault import Unsealable, Vault
 
 VAULT = Vault(bytes(32))
 

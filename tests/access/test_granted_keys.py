@@ -9,11 +9,9 @@ import pytest
 from tests.store.migrated import empty_store
 
 from hatchway.access import granted_keys
-from hatchway.access.access_keys import create_access_key, set_status
 from hatchway.access.granted_keys import derive_granted
 from hatchway.access.open_tunnel import ACTION
 from hatchway.access.signing_keys import SigningKeyOpener, gateway_dates
-from hatchway.access.vault import Vault
 from hatchway.domain.account import AccountAlias
 from hatchway.domain.identity import (
     Attachment,
@@ -27,6 +25,8 @@ from hatchway.domain.identity import (
     User,
 )
 from hatchway.domain.network import Vpc
+from hatchway.keys.access_keys import create_access_key, set_status
+from hatchway.keys.vault import Vault
 from hatchway.sigv4.keys import derive_signing_key
 from hatchway.store import Store, Transaction
 

@@ -8,8 +8,8 @@ from hatchway.access.authorization import AccessDenied, Check, authorize
 from hatchway.access.failure_message import decode_failure_message, encode_failure_message
 from hatchway.access.open_tunnel import TunnelRequest, open_tunnel_checks
 from hatchway.access.principal import Caller, Principal, PrincipalType
-from hatchway.access.vault import Unsealable, Vault
 from hatchway.iam import PolicySet, parse_policy
+from hatchway.keys.vault import Unsealable, Vault
 
 ENDPOINT = "arn:aws:ec2:us-east-1:123456789012:instance-connect-endpoint/eice-0123456789abcdef0"
 REQUEST = TunnelRequest("eice-0123456789abcdef0", "10.0.1.1", 22, 3600)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from tests.access.people import NOW
 
-from hatchway.access.access_keys import secret_of
 from hatchway.access.sessions import (
     delete_session,
     end_sessions,
@@ -17,9 +16,10 @@ from hatchway.access.sessions import (
     token_fits,
     token_hash,
 )
-from hatchway.access.vault import Vault
 from hatchway.domain.identity import SealedSigningKey
 from hatchway.domain.session import Session, SessionKind
+from hatchway.keys.access_keys import secret_of
+from hatchway.keys.vault import Vault
 from hatchway.store import Store
 
 VAULT = Vault(bytes(range(32)))

@@ -18,7 +18,6 @@ from tests.store.migrated import empty_store
 from tests.store.pasts import with_another_past
 
 from hatchway.access import sessions, signing_keys, touched_keys
-from hatchway.access.access_keys import NewAccessKey, create_access_key, delete_access_key, secret_of
 from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.open_tunnel import ACTION
 from hatchway.access.sessions import new_temporary_key
@@ -30,7 +29,6 @@ from hatchway.access.signing_keys import (
     seal_signing_key,
     session_signing_keys,
 )
-from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import (
     AccessKey,
@@ -50,6 +48,8 @@ from hatchway.domain.identity import (
 from hatchway.domain.network import Vpc
 from hatchway.domain.session import Session, SessionKind
 from hatchway.iam import Effect, Policy, PolicySet, parse_policy
+from hatchway.keys.access_keys import NewAccessKey, create_access_key, delete_access_key, secret_of
+from hatchway.keys.vault import Vault
 from hatchway.sigv4.keys import Scope, derive_signing_key
 from hatchway.store import Store, Transaction
 

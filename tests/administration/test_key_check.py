@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from tests.cli.conftest import Installed
 
-from hatchway.access.access_keys import create_access_key
-from hatchway.access.key_files import Keys
-from hatchway.access.vault import Vault
 from hatchway.administration.key_check import mend_check
 from hatchway.errors import CommandFailed
 from hatchway.installation.installation import open_installation
+from hatchway.keys.access_keys import create_access_key
+from hatchway.keys.key_files import Keys
+from hatchway.keys.vault import Vault
 from hatchway.settings import DataDirectory
 
 CHECK = "master-key-check"

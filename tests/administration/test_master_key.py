@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Installed
 
-from hatchway.access.access_keys import create_access_key, secret_of
-from hatchway.access.key_files import MASTER_KEY, NEXT, FollowedKeyFile, Keys, read_master_keys
-from hatchway.access.vault import Unsealable, Vault
 from hatchway.administration import key_steps
 from hatchway.administration.key_steps import Rotation, Step
 from hatchway.administration.master_key import rotate
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.installation import Installation, open_installation
 from hatchway.installation.secret_files import put_file
+from hatchway.keys.access_keys import create_access_key, secret_of
+from hatchway.keys.key_files import MASTER_KEY, NEXT, FollowedKeyFile, Keys, read_master_keys
+from hatchway.keys.vault import Unsealable, Vault
 from hatchway.settings import DataDirectory
 from hatchway.store import Store, sqlite_writer
 

@@ -22,9 +22,9 @@ from tests.cli.commands import environment, hatchway
 from tests.cli.conftest import Installed, Server
 from tests.e2e.processes import lives
 
-from hatchway.access.key_files import MASTER_KEY
 from hatchway.audit.export import Export, FileNotWritten
 from hatchway.installation.api_location import ApiLocation
+from hatchway.keys.key_files import MASTER_KEY
 from hatchway.pki.certificates import certificate_names
 from hatchway.privileges import as_owner_of, read_as_owner
 from hatchway.settings import DataDirectory

@@ -22,8 +22,6 @@ from botocore.exceptions import ClientError
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.store.migrated import ON_POSTGRESQL, new_postgresql_store
 
-from hatchway.access.access_keys import create_access_key
-from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
 from hatchway.control.http.server import HttpsServer
@@ -33,6 +31,8 @@ from hatchway.domain.arns import Arns
 from hatchway.domain.identity import InlinePolicy, ManagedPolicy, OwnerKind, PolicyVersion, Role, User
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc, default_group
+from hatchway.keys.access_keys import create_access_key
+from hatchway.keys.vault import Vault
 from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 from hatchway.sigv4.request import HttpRequest
 from hatchway.sigv4.signing import sign_headers

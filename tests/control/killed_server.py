@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from sqlalchemy import event
 
-from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
 from hatchway.control.http.server import HttpsServer
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.arns import Arns
+from hatchway.keys.vault import Vault
 from hatchway.store import Store
 from hatchway.transport.listening.sources import Sources
 

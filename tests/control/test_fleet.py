@@ -10,8 +10,6 @@ import pytest
 from tests.fleet.accounts import ACCOUNT, LATER, NOW, fleet
 from tests.store.migrated import empty_store
 
-from hatchway.access.access_keys import create_access_key
-from hatchway.access.vault import Vault
 from hatchway.administration.fleet_files import load_fleet
 from hatchway.audit.local import LocalAdministrator
 from hatchway.control.fleet import (
@@ -33,6 +31,8 @@ from hatchway.domain.ssh_key import HostPublicKeys, PushedKey
 from hatchway.fleet import BadFleet, Plan, parse_fleet, plan_lines
 from hatchway.fleet.account_view import AccountView
 from hatchway.fleet.plan import make_plan
+from hatchway.keys.access_keys import create_access_key
+from hatchway.keys.vault import Vault
 from hatchway.store import Store, Transaction
 from hatchway.store.rows import Rows
 

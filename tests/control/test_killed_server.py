@@ -26,7 +26,7 @@ from tests.control.killed_server import MASTER_KEY, serve
 from tests.forks import FORKS
 from tests.store.postgresql_server import postgresql_server, server_programs
 
-from hatchway.access.vault import Vault
+from hatchway.keys.vault import Vault
 from hatchway.sigv4.request import HttpRequest
 from hatchway.sigv4.signing import sign_headers
 from hatchway.store import Store

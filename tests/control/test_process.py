@@ -15,8 +15,8 @@ import pytest
 from tests.control.harness import REGION, SharedServer, furnish, root_key, tunnel_user
 from tests.store.migrated import new_sqlite_store
 
-from hatchway.access.key_files import new_key
-from hatchway.access.vault import Vault
+from hatchway.keys.key_files import new_key
+from hatchway.keys.vault import Vault
 
 PROGRAM = """
     import sys

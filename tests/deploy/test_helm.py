@@ -30,7 +30,7 @@ from tests.e2e.waiting import free_port
 from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway import __version__
-from hatchway.access.key_files import new_key
+from hatchway.keys.key_files import new_key
 from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 
 REPOSITORY = Path(__file__).parents[2]

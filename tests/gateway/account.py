@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.store.migrated import new_sqlite_store
 
-from hatchway.access.access_keys import NewAccessKey, create_access_key
 from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.sessions import TemporaryKey, new_temporary_key, put_session
 from hatchway.access.signing_keys import SigningKeys, session_signing_keys
-from hatchway.access.vault import Vault
 from hatchway.domain.account import Account
 from hatchway.domain.addresses import Address, parse_address
 from hatchway.domain.arns import Arns
@@ -29,6 +27,8 @@ from hatchway.domain.session import Session, SessionKind
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
 from hatchway.gateway.admission.served import Served
+from hatchway.keys.access_keys import NewAccessKey, create_access_key
+from hatchway.keys.vault import Vault
 from hatchway.sigv4.signing import presign
 from hatchway.store import Store, Transaction
 from hatchway.transport.websocket.handshake import Head

@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 from tests.control.harness import SharedServer
 
-from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile
-from hatchway.access.vault import Vault
 from hatchway.administration.joining import create_join_token
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
@@ -28,6 +26,8 @@ from hatchway.installation import joining, machine_calls
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation, open_installation
 from hatchway.installation.joining import JoinResult, join
+from hatchway.keys.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile
+from hatchway.keys.vault import Vault
 from hatchway.settings import Address, DataDirectory
 from hatchway.transport.listening.sources import Sources
 

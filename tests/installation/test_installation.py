@@ -10,9 +10,6 @@ import pytest
 from tests.cli.conftest import Installed
 from tests.store.postgresql_server import postgresql_server, server_programs
 
-from hatchway.access.access_keys import put_check
-from hatchway.access.machines import AUTHORITY
-from hatchway.access.vault import Vault
 from hatchway.administration import certificate_authority, gateway_key
 from hatchway.administration.key_steps import Step
 from hatchway.administration.store_copy import copy_whole_store
@@ -21,6 +18,9 @@ from hatchway.errors import CommandFailed
 from hatchway.installation import installation
 from hatchway.installation.joined import Joined
 from hatchway.installation.secret_files import write_private
+from hatchway.keys.access_keys import put_check
+from hatchway.keys.machines import AUTHORITY
+from hatchway.keys.vault import Vault
 from hatchway.pki.certificates import certificates_in, fingerprint
 from hatchway.settings import DataDirectory
 from hatchway.store import Store, Transaction

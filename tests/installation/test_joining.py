@@ -28,9 +28,6 @@ from tests.cli.in_process import run
 from tests.gateway.account import ENDPOINT, endpoint
 from tests.installation.site import STORE_URL, Site
 
-from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile, read_master_keys
-from hatchway.access.machines import AUTHORITY, Grant, new_machine_key, put_grant
-from hatchway.access.vault import Vault
 from hatchway.administration import certificate_authority, gateway_key, master_key
 from hatchway.administration.joining import (
     delete_join_token,
@@ -58,6 +55,9 @@ from hatchway.installation.joined import Joined
 from hatchway.installation.joining import join
 from hatchway.installation.machine_api import Refused
 from hatchway.installation.restore import restore_backup
+from hatchway.keys.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile, read_master_keys
+from hatchway.keys.machines import AUTHORITY, Grant, new_machine_key, put_grant
+from hatchway.keys.vault import Vault
 from hatchway.pki.certificate_authority import SERVER_LIFETIME, create_ca
 from hatchway.pki.certificates import certificate_names, certificates_in, expiry, is_issued_by
 from hatchway.pki.renewal import RENEW_BEFORE

@@ -13,7 +13,6 @@ from tests.cli.commands import environment, hatchway
 from tests.cli.conftest import Installed, Serve
 from tests.cli.test_user import python_for, user_group
 
-from hatchway.access.key_files import new_key
 from hatchway.errors import CommandFailed
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.secret_files import (
@@ -22,6 +21,7 @@ from hatchway.installation.secret_files import (
     replace_private,
     restrict_to_root,
 )
+from hatchway.keys.key_files import new_key
 from hatchway.settings import DataDirectory
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -47,6 +47,6 @@ def test_the_list_gives_a_reason_for_each_and_names_modules_that_are_there() -> 
 
 
 def test_the_list_names_each_module_of_what_decides_that_has_tests() -> None:
-    packages = ("iam/", "sigv4/", "access/")
+    packages = ("iam/", "sigv4/", "keys/", "access/")
     modules = [module for module in find_modules(Project.read(ROOT)) if module.name.startswith(packages)]
     assert done(LIST) == sorted(module.name for module in modules if module.tests)

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import String
 
 from hatchway.access.failure_message import SIZE
-from hatchway.access.vault import Vault
 from hatchway.client.os_user import is_os_user
 from hatchway.control.catalogue import OPERATIONS
 from hatchway.control.ec2 import (
@@ -26,6 +25,7 @@ from hatchway.domain import endpoint, ids, public_key
 from hatchway.domain.endpoint import IpAddressType
 from hatchway.fleet import identity_sections, values
 from hatchway.iam.documents import MAX_DOCUMENT_CHARACTERS
+from hatchway.keys.vault import Vault
 from hatchway.protocol import load_service
 from hatchway.protocol.violations import Kind, Naming, compile_pattern, find_violations
 from hatchway.store import tables

@@ -16,8 +16,8 @@ from tests.store.postgresql_server import server_programs
 from tests.store.test_store import schema
 
 from hatchway.access.signing_keys import SigningKeys
-from hatchway.access.vault import Vault
 from hatchway.domain.identity import User
+from hatchway.keys.vault import Vault
 from hatchway.store import BEGINNING, BeingRestored, Position, SchemaWatch, Store, copy_store, explain
 from hatchway.store.sqlite_file import ForeignLog
 

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from alembic import command
 from tests.store.test_store import schema
 
-from hatchway.access.access_keys import create_access_key
 from hatchway.access.signing_keys import GATEWAY_SERVICE, SigningKeyOpener, SigningKeys, gateway_dates
-from hatchway.access.vault import Unsealable, Vault
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
 from hatchway.domain.host_token import HOST_TOKEN, HostToken
 from hatchway.domain.identity import InlinePolicy, OwnerKind, User
+from hatchway.keys.access_keys import create_access_key
+from hatchway.keys.vault import Unsealable, Vault
 from hatchway.sigv4.errors import SignatureError
 from hatchway.sigv4.keys import derive_signing_key
 from hatchway.sigv4.request import HttpRequest

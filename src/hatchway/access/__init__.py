@@ -24,16 +24,13 @@ audit trail.
 | `granted_actions` | which actions the policies of an identity allow at all |
 | `entities`, `simulation`, `simulation_cost` | hypothetical requests put to users, groups and roles |
 | `failure_message` | the encoded authorization failure message |
-| `access_keys` | access keys and their secrets, which only a control plane opens |
 | `sessions` | temporary credentials and their tokens |
 | `signing_keys` | what is derived from those for gateways, and for whom |
 | `granted_keys` | the same for whom a transaction newly allows tunnels, within it |
 | `touched_keys` | the access keys of those whose permissions a change may have altered |
-| `machines` | what a machine that joined is given, and what only it can open |
-| `key_files`, `vault` | the master key and the gateway key, which no database holds; sealing by them |
 
 What must hold here:
 
 - Both planes decide by this package alone; neither has a rule of its own that allows.
-- A secret access key is opened only here, and only with the master key, which no gateway has.
+- Secrets are opened by `hatchway.keys` alone, and what a gateway looks keys up in holds none.
 """

@@ -7,13 +7,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
-from hatchway.access.access_keys import unsealed
 from hatchway.access.callers import Callers, Known
 from hatchway.access.principal import Caller
 from hatchway.access.sessions import token_fits
-from hatchway.access.vault import Unsealable, Vault
 from hatchway.domain.arns import Arns
 from hatchway.domain.session import Session
+from hatchway.keys.access_keys import unsealed
+from hatchway.keys.vault import Unsealable, Vault
 from hatchway.sigv4.errors import (
     ExpiredToken,
     MissingAuthenticationToken,

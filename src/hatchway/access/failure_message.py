@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from hatchway.access.authorization import AccessDenied
-from hatchway.access.vault import Unsealable, Vault
+from hatchway.keys.vault import Unsealable, Vault
 
 SIZE: Final = 3072
 """Bytes of every message before it is sealed. STS takes 10,240 characters; terminals are glad of fewer."""

@@ -7,11 +7,11 @@ touches many keys would keep others from writing for long: what those get, `Sign
 from datetime import datetime
 from typing import Final
 
-from hatchway.access.access_keys import secret_of
 from hatchway.access.identities import IDENTITY_TABLES
 from hatchway.access.signing_keys import derived, wanted_of
 from hatchway.access.touched_keys import touched_after
-from hatchway.access.vault import Unsealable, Vault
+from hatchway.keys.access_keys import secret_of
+from hatchway.keys.vault import Unsealable, Vault
 from hatchway.store import Transaction
 from hatchway.store.tables import sealed_signing_keys
 

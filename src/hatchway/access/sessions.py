@@ -13,10 +13,10 @@ from typing import Final
 
 from sqlalchemy import select
 
-from hatchway.access.access_keys import put_secret
-from hatchway.access.vault import Vault
 from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.session import Session, SessionKind
+from hatchway.keys.access_keys import put_secret
+from hatchway.keys.vault import Vault
 from hatchway.store import Transaction
 from hatchway.store.tables import sealed_secrets, sealed_signing_keys, sessions
 

@@ -17,15 +17,15 @@ from typing import Final, TypeVar
 
 import structlog
 
-from hatchway.access.access_keys import secret_of
 from hatchway.access.identities import IDENTITY_TABLES, StoredIdentities, resolve_caller
 from hatchway.access.open_tunnel import ACTION
 from hatchway.access.touched_keys import touched_keys
-from hatchway.access.vault import Unsealable, Vault
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import KeyStatus, OwnerKind, SealedSigningKey
 from hatchway.domain.session import Session, SessionKind
 from hatchway.iam import Effect, MalformedPolicy, PolicySet, parse_policy
+from hatchway.keys.access_keys import secret_of
+from hatchway.keys.vault import Unsealable, Vault
 from hatchway.sigv4.keys import Scope, derive_signing_key, scope_text
 from hatchway.sigv4.verification import CLOCK_SKEW
 from hatchway.store import Position, Store, Transaction

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from hatchway.access.access_keys import MOST_KEYS, create_access_key, delete_access_key, set_status
 from hatchway.administration.api_urls import here
 from hatchway.administration.bundling import IntoBundle, ready_bundle, removed_on_failure
 from hatchway.audit.key_uses import last_uses
@@ -24,6 +23,7 @@ from hatchway.domain.identity import AccessKey, AccessKeyUse, KeyStatus
 from hatchway.errors import CommandFailed
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation
+from hatchway.keys.access_keys import MOST_KEYS, create_access_key, delete_access_key, set_status
 from hatchway.store import Transaction
 
 

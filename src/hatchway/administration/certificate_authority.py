@@ -25,8 +25,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from hatchway.access.key_files import CA_KEY, read_private_file
-from hatchway.access.machines import AUTHORITY, told_authorities
 from hatchway.audit.events import Outcome
 from hatchway.audit.local_trail import record
 from hatchway.domain.account import certificate_name
@@ -34,6 +32,8 @@ from hatchway.domain.machine import KeyState, Machine
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.installation import Installation, gateway_dns_names
 from hatchway.installation.secret_files import put_file
+from hatchway.keys.key_files import CA_KEY, read_private_file
+from hatchway.keys.machines import AUTHORITY, told_authorities
 from hatchway.pki.alternative_names import without_wildcard
 from hatchway.pki.certificate_authority import OWN_NAME, belongs_to, create_ca
 from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint, is_issued_by

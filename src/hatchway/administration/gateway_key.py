@@ -7,11 +7,11 @@ when none is left that it sealed.
 import time
 from typing import Final
 
-from hatchway.access.key_files import GATEWAY_KEY, NEXT, Keys
-from hatchway.access.machines import GATEWAY, ids_of
 from hatchway.administration.key_steps import Rotation, Step, added, new_key, used
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.installation import Installation
+from hatchway.keys.key_files import GATEWAY_KEY, NEXT, Keys
+from hatchway.keys.machines import GATEWAY, ids_of
 from hatchway.store import Transaction
 from hatchway.store.tables import sealed_signing_keys
 

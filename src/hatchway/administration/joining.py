@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from hatchway.access.machines import Grant, delete_grant, put_grant
 from hatchway.administration.api_urls import leads_nowhere
 from hatchway.audit.local_trail import administrator, record
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
@@ -15,6 +14,7 @@ from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation
 from hatchway.installation.joining import binding, write_join_token
+from hatchway.keys.machines import Grant, delete_grant, put_grant
 from hatchway.pki.certificates import PkiProblem, certificates_in, fingerprint, is_issued_by
 from hatchway.pki.name_constraints import is_dns_name, names_beyond
 from hatchway.privileges import read_as_owner

@@ -4,10 +4,10 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hatchway.access.access_keys import count_opened, opens_secrets, replace_check
 from hatchway.audit.local_trail import record
 from hatchway.errors import CommandFailed
 from hatchway.installation.installation import Installation
+from hatchway.keys.access_keys import count_opened, opens_secrets, replace_check
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from hatchway.access.key_files import FORMER, KEY_BYTES, NEXT, KeyKind, Keys, read_keys
-from hatchway.access.machines import ids_of
 from hatchway.audit.events import Outcome
 from hatchway.audit.local_trail import record
 from hatchway.domain.machine import KeyState, Machine
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.installation import Installation
 from hatchway.installation.secret_files import put_file
+from hatchway.keys.key_files import FORMER, KEY_BYTES, NEXT, KeyKind, Keys, read_keys
+from hatchway.keys.machines import ids_of
 from hatchway.settings import DataDirectory
 from hatchway.store import Transaction
 

@@ -12,13 +12,13 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from hatchway.access.access_keys import reseal
-from hatchway.access.key_files import MASTER_KEY, NEXT, Keys, read_master_keys
-from hatchway.access.machines import MASTER, ids_of
-from hatchway.access.vault import Vault
 from hatchway.administration.key_steps import Rotation, Step, added, new_key, used
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.installation import Installation
+from hatchway.keys.access_keys import reseal
+from hatchway.keys.key_files import MASTER_KEY, NEXT, Keys, read_master_keys
+from hatchway.keys.machines import MASTER, ids_of
+from hatchway.keys.vault import Vault
 from hatchway.store import Transaction
 
 _AT_ONCE: Final = 200

@@ -9,14 +9,14 @@ rotation (`certificate_authority`), but that nobody issues anything until the st
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hatchway.access.key_files import CA_KEY, KeyProblem, read_private_file
-from hatchway.access.machines import delete_grant
 from hatchway.administration.certificate_authority import Authorities, add_without_key
 from hatchway.audit.local_trail import record
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.first_machine import require_no_first_machine
 from hatchway.installation.installation import Installation
 from hatchway.installation.joined import Joined
+from hatchway.keys.key_files import CA_KEY, KeyProblem, read_private_file
+from hatchway.keys.machines import delete_grant
 from hatchway.pki.certificate_authority import belongs_to
 from hatchway.pki.certificates import KeyPair, PkiProblem
 from hatchway.privileges import read_as_owner

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from sqlalchemy import tuple_
 
-from hatchway.access.access_keys import delete_access_key
 from hatchway.access.sessions import end_sessions
 from hatchway.audit.events import Outcome, event
 from hatchway.audit.local import LocalAdministrator, local_source
@@ -25,6 +24,7 @@ from hatchway.fleet.export import export_view
 from hatchway.fleet.plan import Action, Plan, Writes, make_plan
 from hatchway.fleet.plan_text import change_line
 from hatchway.fleet.problems import BadFleet
+from hatchway.keys.access_keys import delete_access_key
 from hatchway.store import Position, Store, Transaction
 from hatchway.store.tables import FEED, metadata
 

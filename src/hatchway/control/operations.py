@@ -30,9 +30,9 @@ from hatchway.access.authorization import (
     authorize,
 )
 from hatchway.access.principal import Caller
-from hatchway.access.vault import Vault
 from hatchway.control.unsupported import Unsupported
 from hatchway.domain.arns import Arns
+from hatchway.keys.vault import Vault
 from hatchway.protocol import ServiceError
 from hatchway.store import Transaction
 

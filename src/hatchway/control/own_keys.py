@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.key_files import CA_KEY, FollowedKeyFile, KeyProblem, Keys, read_private_file
-from hatchway.access.machines import AUTHORITY, GATEWAY, MASTER, ids_of
 from hatchway.domain.machine import Role
+from hatchway.keys.key_files import CA_KEY, FollowedKeyFile, KeyProblem, Keys, read_private_file
+from hatchway.keys.machines import AUTHORITY, GATEWAY, MASTER, ids_of
 from hatchway.pki.certificate_authority import belongs_to
 from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint
 from hatchway.privileges import read_as_owner

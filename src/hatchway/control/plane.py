@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from hatchway.access.callers import Callers
 from hatchway.access.granted_keys import derive_granted
-from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.audit.refusals import Refusals
 from hatchway.control.call_rates import MACHINE_RATES, CallRates
 from hatchway.control.metrics import ControlMetrics
 from hatchway.domain.arns import Arns
+from hatchway.keys.vault import Vault
 from hatchway.store import Store, Transaction
 
 if TYPE_CHECKING:

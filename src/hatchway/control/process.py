@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile
-from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
 from hatchway.control.call_rates import DEFAULT_RATES, CallRates, Kind
@@ -22,6 +20,8 @@ from hatchway.control.own_keys import Authority, OwnKeys
 from hatchway.control.plane import ControlPlane
 from hatchway.control.threads import ThreadCounts
 from hatchway.domain.arns import Arns
+from hatchway.keys.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile
+from hatchway.keys.vault import Vault
 from hatchway.metrics_listener import metrics_listener
 from hatchway.privileges import become
 from hatchway.settings import Address, Settings

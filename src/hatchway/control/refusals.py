@@ -5,9 +5,9 @@ from typing import Final
 from hatchway.access.authentication import ExpiredToken, SignatureError
 from hatchway.access.authorization import AccessDenied
 from hatchway.access.failure_message import encode_failure_message
-from hatchway.access.vault import Vault
 from hatchway.control.concurrency import TooManyCalls
 from hatchway.control.services import DIALECTS
+from hatchway.keys.vault import Vault
 from hatchway.protocol import ServiceError
 from hatchway.store import explain
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hatchway.access.access_keys import NewAccessKey
 from hatchway.administration.access_keys import IntoProfile, KeysOnServer
 from hatchway.administration.account import enroll_host
 from hatchway.audit.local_trail import administrator
@@ -33,6 +32,7 @@ from hatchway.errors import CommandFailed
 from hatchway.fleet import parse_fleet
 from hatchway.installation.creation import create_installation
 from hatchway.installation.installation import Installation, open_installation
+from hatchway.keys.access_keys import NewAccessKey
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 from hatchway.supervision.processes import Processes

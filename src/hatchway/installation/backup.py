@@ -11,8 +11,6 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from hatchway import __version__
-from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, read_gateway_keys, read_master_keys
-from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
 from hatchway.installation.atomic_directory import failing, filled_directory
 from hatchway.installation.backup_set import (
@@ -27,6 +25,8 @@ from hatchway.installation.backup_set import (
     read_small,
 )
 from hatchway.installation.installation import Installation, open_installation
+from hatchway.keys.key_files import GATEWAY_KEY, MASTER_KEY, read_gateway_keys, read_master_keys
+from hatchway.keys.vault import Vault
 from hatchway.settings import DataDirectory
 from hatchway.store import (
     StoreBusy,

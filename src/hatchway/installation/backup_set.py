@@ -17,17 +17,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from hatchway.access.access_keys import opens_secrets
-from hatchway.access.key_files import (
+from hatchway.domain.ids import ACCOUNT_ID
+from hatchway.errors import BadUsage, CommandFailed
+from hatchway.keys.access_keys import opens_secrets
+from hatchway.keys.key_files import (
     CA_KEY,
     MASTER_KEY,
     read_gateway_keys,
     read_master_keys,
     read_private_file,
 )
-from hatchway.access.vault import Vault
-from hatchway.domain.ids import ACCOUNT_ID
-from hatchway.errors import BadUsage, CommandFailed
+from hatchway.keys.vault import Vault
 from hatchway.pki.certificate_authority import check_ca
 from hatchway.pki.certificates import KeyPair
 from hatchway.settings import DataDirectory

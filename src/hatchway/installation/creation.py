@@ -10,20 +10,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.access_keys import NewAccessKey, create_access_key, put_check
-from hatchway.access.key_files import (
-    GATEWAY_KEY,
-    MASTER_KEY,
-    KeyKind,
-    read_keys,
-)
-from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, record_new_access_key
 from hatchway.domain.account import Account, certificate_name
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.failures import failures
 from hatchway.installation.installation import as_ever, is_there, machine_names
 from hatchway.installation.secret_files import make_key, write_private
+from hatchway.keys.access_keys import NewAccessKey, create_access_key, put_check
+from hatchway.keys.key_files import (
+    GATEWAY_KEY,
+    MASTER_KEY,
+    KeyKind,
+    read_keys,
+)
+from hatchway.keys.vault import Vault
 from hatchway.pki.alternative_names import without_wildcard
 from hatchway.pki.certificate_authority import LOCAL_NAMES, OWN_NAME, create_ca, issue_server_certificate
 from hatchway.pki.certificates import fingerprint

@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.key_files import KeyProblem, read_keys
-from hatchway.access.machines import GATEWAY
 from hatchway.domain.machine import Role
 from hatchway.errors import CommandFailed, reason
 from hatchway.installation.joined import Joined
@@ -23,6 +21,8 @@ from hatchway.installation.machine_calls import (
     read_given,
 )
 from hatchway.installation.secret_files import replace_private
+from hatchway.keys.key_files import KeyProblem, read_keys
+from hatchway.keys.machines import GATEWAY
 from hatchway.pki.certificates import PkiProblem, certificates_in
 from hatchway.pki.renewal import is_due
 from hatchway.privileges import read_as_owner

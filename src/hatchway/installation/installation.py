@@ -10,9 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.access_keys import count_opened, opens_secrets, put_check
 from hatchway.access.granted_keys import derive_granted
-from hatchway.access.key_files import (
+from hatchway.audit.local_trail import record
+from hatchway.domain.account import Account, certificate_name
+from hatchway.domain.gateway_names import gateway_names
+from hatchway.domain.machine import KeyState, Role
+from hatchway.errors import CommandFailed
+from hatchway.failures import failures
+from hatchway.installation.joined import Joined
+from hatchway.installation.secret_files import ensure_gateway_key, replace_private
+from hatchway.keys.access_keys import count_opened, opens_secrets, put_check
+from hatchway.keys.key_files import (
     CA_KEY,
     GATEWAY_KEY,
     MASTER_KEY,
@@ -28,16 +36,8 @@ from hatchway.access.key_files import (
     read_private_file,
     wrong_master_key,
 )
-from hatchway.access.machines import AUTHORITY, GATEWAY, MASTER
-from hatchway.access.vault import Vault
-from hatchway.audit.local_trail import record
-from hatchway.domain.account import Account, certificate_name
-from hatchway.domain.gateway_names import gateway_names
-from hatchway.domain.machine import KeyState, Role
-from hatchway.errors import CommandFailed
-from hatchway.failures import failures
-from hatchway.installation.joined import Joined
-from hatchway.installation.secret_files import ensure_gateway_key, replace_private
+from hatchway.keys.machines import AUTHORITY, GATEWAY, MASTER
+from hatchway.keys.vault import Vault
 from hatchway.pki.certificate_authority import LOCAL_NAMES, issue_server_certificate
 from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint
 from hatchway.pki.name_constraints import PRIVATE_RANGES, is_dns_name, permitted_dns_names

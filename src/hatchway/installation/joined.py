@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hatchway.access.key_files import MACHINE, KeyProblem, read_private_file
 from hatchway.domain.machine import Role
+from hatchway.keys.key_files import MACHINE, KeyProblem, read_private_file
 from hatchway.settings import DataDirectory
 
 _LONGEST: Final = 65_536

@@ -27,8 +27,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from hatchway.access.key_files import MACHINE, STORE_LOCATION, KeyProblem, read_keys, read_private_file
-from hatchway.access.machines import new_machine_key, public_key_of
 from hatchway.domain.bearer_token import InvalidToken
 from hatchway.domain.machine import JOIN_TOKEN, Role
 from hatchway.errors import BadUsage, CommandFailed
@@ -55,6 +53,8 @@ from hatchway.installation.machine_calls import (
     read_given,
 )
 from hatchway.installation.secret_files import replace_private, write_private
+from hatchway.keys.key_files import MACHINE, STORE_LOCATION, KeyProblem, read_keys, read_private_file
+from hatchway.keys.machines import new_machine_key, public_key_of
 from hatchway.pki.certificate_authority import new_request
 from hatchway.pki.certificates import KeyPair, is_for_key
 from hatchway.pki.name_constraints import is_dns_name

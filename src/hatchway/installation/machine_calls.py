@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, Keys, parse_keys
-from hatchway.access.machines import GATEWAY, MASTER, open_sealed, seal_context, told_ids
-from hatchway.access.vault import Unsealable
 from hatchway.domain.machine import Role
 from hatchway.errors import CommandFailed
 from hatchway.installation.installation import machine_names, private_addresses
 from hatchway.installation.joined import Joined
 from hatchway.installation.machine_api import NotTrusted, Refused, post, trusting
 from hatchway.installation.secret_files import replace_private
+from hatchway.keys.key_files import GATEWAY_KEY, MASTER_KEY, Keys, parse_keys
+from hatchway.keys.machines import GATEWAY, MASTER, open_sealed, seal_context, told_ids
+from hatchway.keys.vault import Unsealable
 from hatchway.pki.certificate_authority import new_request
 from hatchway.pki.certificates import (
     KeyPair,

@@ -9,10 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.access_keys import opens_secrets
-from hatchway.access.key_files import read_gateway_keys
-from hatchway.access.machines import AUTHORITY, GATEWAY, MASTER, ids_of
-from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.failures import failures
@@ -28,6 +24,10 @@ from hatchway.installation.backup_set import (
     open_file,
 )
 from hatchway.installation.first_machine import require_no_first_machine
+from hatchway.keys.access_keys import opens_secrets
+from hatchway.keys.key_files import read_gateway_keys
+from hatchway.keys.machines import AUTHORITY, GATEWAY, MASTER, ids_of
+from hatchway.keys.vault import Vault
 from hatchway.pki.certificates import certificates_in, fingerprint
 from hatchway.settings import DataDirectory
 from hatchway.store import Store

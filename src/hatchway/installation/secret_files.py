@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.key_files import GATEWAY_KEY, KEY_BYTES, KeyKind, key_text, new_key, read_keys
 from hatchway.errors import CommandFailed
+from hatchway.keys.key_files import GATEWAY_KEY, KEY_BYTES, KeyKind, key_text, new_key, read_keys
 from hatchway.settings import DataDirectory
 
 _OTHERS: Final = 0o077

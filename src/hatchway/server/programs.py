@@ -3,7 +3,7 @@
 import sys
 from typing import Final
 
-from hatchway.access.key_files import MASTER_KEY
+from hatchway.keys.key_files import MASTER_KEY
 from hatchway.server.gateway_options import Switch
 from hatchway.server.options import CertificateFiles, ServerOptions
 from hatchway.settings import Address

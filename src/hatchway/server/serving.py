@@ -8,13 +8,13 @@ from functools import partial
 
 import structlog
 
-from hatchway.access.key_files import MASTER_KEY
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import server_names
 from hatchway.installation.joined import Joined
 from hatchway.installation.secret_files import repair_modes, restrict_to_root
+from hatchway.keys.key_files import MASTER_KEY
 from hatchway.pki.alternative_names import without_wildcard
 from hatchway.server.certificates import check_certificate, renew_own_certificate, renew_when_due
 from hatchway.server.gateway_names import names_of_gateways

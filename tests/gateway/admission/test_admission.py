@@ -29,7 +29,6 @@ from tests.gateway.account import (
 )
 
 from hatchway.access import authorization
-from hatchway.access.access_keys import create_access_key
 from hatchway.audit.events import Outcome
 from hatchway.domain.account import Quotas
 from hatchway.domain.endpoint import EndpointState
@@ -39,6 +38,7 @@ from hatchway.gateway.admission.admission import NO_SIGNING_KEY, Admission
 from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.iam import Decision, PolicySet, Request, evaluate
+from hatchway.keys.access_keys import create_access_key
 from hatchway.transport.websocket.handshake import Head
 
 SSH_ONLY = {"NumericEquals": {"ec2-instance-connect:remotePort": "22"}}

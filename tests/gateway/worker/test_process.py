@@ -23,15 +23,15 @@ from tests.gateway.harness import echo, target
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, serve, worker
 from tests.transport.harness import LOOPBACK, WebSocket, certificate, client_tls, request, run, until
 
-from hatchway.access.key_files import KeyProblem
-from hatchway.access.machines import GATEWAY
-from hatchway.access.vault import Vault
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.machine import KeyState
 from hatchway.failures import failure_of
 from hatchway.gateway import run_gateway
 from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.gateway.worker import worker as worker_module
+from hatchway.keys.key_files import KeyProblem
+from hatchway.keys.machines import GATEWAY
+from hatchway.keys.vault import Vault
 from hatchway.settings import Address, Cipher, DataDirectory, Settings
 from hatchway.transport.core.loading import CoreProblem
 

@@ -8,7 +8,7 @@ import binascii
 from datetime import datetime
 from typing import Final
 
-from hatchway.access.vault import Unsealable, Vault
+from hatchway.keys.vault import Unsealable, Vault
 
 _LONGEST: Final = 512
 

@@ -6,10 +6,10 @@ from typing import Final
 
 from sqlalchemy import select
 
-from hatchway.access.machines import delete_grant
 from hatchway.access.sessions import delete_session
 from hatchway.control.iam.last_accessed import RETENTION
 from hatchway.domain.endpoint import EndpointState
+from hatchway.keys.machines import delete_grant
 from hatchway.store import (
     Position,
     Transaction,

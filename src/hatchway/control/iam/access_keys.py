@@ -2,12 +2,12 @@
 
 from typing import Any, Final
 
-from hatchway.access import access_keys
 from hatchway.access.authorization import AccessDenied, Check
 from hatchway.control.iam.paging import page_of
 from hatchway.control.iam.targets import USERS, KeyOwner
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import AccessKey, KeyStatus
+from hatchway.keys import access_keys
 from hatchway.protocol import ServiceError
 
 _NOT_APPLICABLE: Final = "N/A"

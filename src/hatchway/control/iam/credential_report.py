@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from hatchway.access.access_keys import MOST_KEYS
 from hatchway.access.authorization import Check
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.account import CredentialReport
 from hatchway.domain.identity import AccessKey, AccessKeyUse, KeyStatus
+from hatchway.keys.access_keys import MOST_KEYS
 from hatchway.protocol import ServiceError
 
 LIFETIME: Final = timedelta(hours=4)

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from sqlalchemy import String, bindparam, func, select
 
-from hatchway.access.access_keys import MOST_KEYS
 from hatchway.access.policy_documents import MAX_POLICY_VERSIONS, TRUST_QUOTA, SizeQuota
+from hatchway.keys.access_keys import MOST_KEYS
 from hatchway.protocol import ServiceError
 from hatchway.store import Rows, Transaction
 

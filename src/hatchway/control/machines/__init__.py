@@ -8,7 +8,7 @@
 
 A joined machine renews by its own token, once a minute: it says which keys it has (`key_ids`) and which CAs
 it trusts (`authorities`), and gets other keys only where these are no longer the ones to have. `keys` is
-sealed for the machine that joined (`access.machines`): a gateway's never has the master key, nobody's the
+sealed for the machine that joined (`keys.machines`): a gateway's never has the master key, nobody's the
 CA's. `request` is a request for a certificate (PEM), and `certificate` the answer to the last one: null until
 a control plane that has the CA's key has seen it.
 `current` is false of a control plane that has not followed the last change of keys: another can give them.

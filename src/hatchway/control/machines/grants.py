@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hatchway.access.key_files import Keys
-from hatchway.access.machines import Grant, seal_context, seal_for
 from hatchway.control.bearer_tokens import BearerRefused
 from hatchway.control.machines.requests import MachineRequest
 from hatchway.control.own_keys import OwnKeys
 from hatchway.domain.account import certificate_name
 from hatchway.domain.gateway_names import gateway_names
 from hatchway.domain.machine import Machine, Role
+from hatchway.keys.key_files import Keys
+from hatchway.keys.machines import Grant, seal_context, seal_for
 from hatchway.pki.alternative_names import fitting
 from hatchway.pki.certificate_authority import LOCAL_NAMES
 from hatchway.pki.name_constraints import names_beyond, names_left_out, permitted_dns_names

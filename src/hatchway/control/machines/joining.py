@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import structlog
 
-from hatchway.access.machines import Grant, delete_grant, grant_of, put_grant, told_authorities, told_ids
 from hatchway.control.bearer_tokens import BearerRefused, refusals_counted, shown_token
 from hatchway.control.machines.certificates import with_certificate
 from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
@@ -24,6 +23,7 @@ from hatchway.control.plane import ControlPlane
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken, InvalidToken
 from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.machine import JOIN_TOKEN, MACHINE_TOKEN, JoinToken, Machine, Role
+from hatchway.keys.machines import Grant, delete_grant, grant_of, put_grant, told_authorities, told_ids
 from hatchway.store import Transaction
 
 MOST_MACHINES: Final = 1000

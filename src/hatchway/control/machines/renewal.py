@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from hatchway.access.machines import told_authorities, told_ids
 from hatchway.control.bearer_tokens import BearerRefused, refusals_counted
 from hatchway.control.call_rates import Kind, TooFast
 from hatchway.control.machines.certificates import with_certificate
@@ -15,6 +14,7 @@ from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
 from hatchway.control.machines.requests import known_machine, own_keys, read_request, shown_machine
 from hatchway.control.machines.trail import machine_record
 from hatchway.control.plane import ControlPlane
+from hatchway.keys.machines import told_authorities, told_ids
 from hatchway.pki.certificate_authority import SERVER_LIFETIME
 
 PAUSE: Final = timedelta(seconds=2)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hatchway.access.machines import Grant, grant_of, read_public_key
 from hatchway.control.bearer_tokens import BearerRefused, shown_token
 from hatchway.control.own_keys import OwnKeys
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.bearer_token import BearerToken
 from hatchway.domain.machine import MACHINE_TOKEN, Machine
+from hatchway.keys.machines import Grant, grant_of, read_public_key
 from hatchway.pki.alternative_names import without_wildcard
 from hatchway.pki.certificate_authority import check_request
 from hatchway.pki.certificates import PkiProblem

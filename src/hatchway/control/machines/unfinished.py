@@ -5,9 +5,9 @@ from typing import Final
 
 import structlog
 
-from hatchway.access.machines import delete_grant
 from hatchway.control.machines.trail import machine_record
 from hatchway.control.plane import ControlPlane
+from hatchway.keys.machines import delete_grant
 from hatchway.store import Store
 from hatchway.store.tables import machines
 

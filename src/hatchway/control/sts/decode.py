@@ -6,8 +6,8 @@ from typing import Any
 
 from hatchway.access.authorization import Check
 from hatchway.access.failure_message import decode_failure_message
-from hatchway.access.vault import Unsealable
 from hatchway.control.operations import Call, Result, operation
+from hatchway.keys.vault import Unsealable
 from hatchway.protocol import ServiceError
 
 

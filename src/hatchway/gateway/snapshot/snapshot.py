@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hatchway.access.principal import Caller
-    from hatchway.access.vault import Vault
     from hatchway.domain.account import Account
     from hatchway.domain.addresses import Address
     from hatchway.domain.endpoint import Endpoint
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from hatchway.domain.session import Session
     from hatchway.gateway.snapshot.dependencies import Dependency
     from hatchway.gateway.snapshot.table import Key
+    from hatchway.keys.vault import Vault
     from hatchway.store import Changes
 
 # Tables whose rows are also looked up by something other than their key, and by what.

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from hatchway.access.key_files import GATEWAY_KEY, FollowedKeyFile, former_gateway_key
-from hatchway.access.machines import GATEWAY
-from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.gateway.telemetry.metrics import Metrics
 from hatchway.gateway.worker.drain_requests import DrainRequests
 from hatchway.gateway.worker.worker import Worker, uses_core
+from hatchway.keys.key_files import GATEWAY_KEY, FollowedKeyFile, former_gateway_key
+from hatchway.keys.machines import GATEWAY
+from hatchway.keys.vault import Vault
 from hatchway.metrics_listener import MetricsListener, metrics_listener
 from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.store import SERVERS_READ_TIMEOUT, MachineMembership, SchemaWatch, Store, is_denied

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from hatchway.access.key_files import former_gateway_key
 from hatchway.domain.addresses import is_range
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
@@ -36,6 +35,7 @@ from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
 from hatchway.gateway.worker.new_ids import NewIds
 from hatchway.gateway.worker.parts import Parts
+from hatchway.keys.key_files import former_gateway_key
 from hatchway.privileges import as_owner_of
 from hatchway.settings import Address, Cipher, Settings
 from hatchway.transport.connection.transparent_proxying import may_take_addresses
@@ -50,11 +50,11 @@ from hatchway.transport.websocket.server import WebSocketServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from hatchway.access.vault import Vault
     from hatchway.audit.group_commit import GroupCommit
     from hatchway.gateway.snapshot.dependencies import Touched
     from hatchway.gateway.telemetry.metrics import Metrics
     from hatchway.gateway.worker.drain_requests import DrainRequests
+    from hatchway.keys.vault import Vault
     from hatchway.store import Changes, MachineMembership, SchemaWatch, Store
     from hatchway.supervision.supervised import Supervised
     from hatchway.tracing.spans import Traces

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 import pytest
 
-from hatchway.access import key_files
-from hatchway.access.key_files import (
+from hatchway.keys import key_files
+from hatchway.keys.key_files import (
     CA_KEY,
     FORMER,
     GATEWAY_KEY,

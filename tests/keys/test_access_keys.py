@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hatchway.access.access_keys import (
+from hatchway.domain.identity import AccessKeyUse, KeyStatus, SealedSigningKey
+from hatchway.keys.access_keys import (
     NewAccessKey,
     Resealed,
     count_opened,
@@ -21,8 +22,7 @@ from hatchway.access.access_keys import (
     secret_of,
     set_status,
 )
-from hatchway.access.vault import Unsealable, Vault
-from hatchway.domain.identity import AccessKeyUse, KeyStatus, SealedSigningKey
+from hatchway.keys.vault import Unsealable, Vault
 from hatchway.store import Store
 
 NOW = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.access.key_files import KeyProblem
-from hatchway.access.vault import Unsealable, Vault
+from hatchway.keys.key_files import KeyProblem
+from hatchway.keys.vault import Unsealable, Vault
 
 KEY = bytes(range(32))
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from hatchway.access.key_files import KEY_BYTES, KeyProblem
+from hatchway.keys.key_files import KEY_BYTES, KeyProblem
 
 _NONCE_BYTES = 12
 _VERSION = b"\x01"

@@ -16,11 +16,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from hatchway.access.access_keys import put_secret, secret_of
-from hatchway.access.key_files import Keys
-from hatchway.access.vault import Unsealable, Vault
 from hatchway.domain.bearer_token import BearerToken, TokenForm
 from hatchway.domain.machine import Role
+from hatchway.keys.access_keys import put_secret, secret_of
+from hatchway.keys.key_files import Keys
+from hatchway.keys.vault import Unsealable, Vault
 from hatchway.store import Transaction
 
 KEY_BYTES: Final = 32

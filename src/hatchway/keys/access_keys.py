@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from hatchway.access.vault import Unsealable, Vault
 from hatchway.domain.identity import AccessKey, KeyStatus, SealedSecret
 from hatchway.domain.ids import Kind, new_id
+from hatchway.keys.vault import Unsealable, Vault
 from hatchway.store import Transaction
 from hatchway.store.tables import sealed_secrets
 

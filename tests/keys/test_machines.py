@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from hatchway.access.access_keys import put_secret, secret_of
-from hatchway.access.key_files import NEXT, Keys
-from hatchway.access.machines import (
+from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
+from hatchway.domain.machine import MACHINE_TOKEN, Role
+from hatchway.keys.access_keys import put_secret, secret_of
+from hatchway.keys.key_files import NEXT, Keys
+from hatchway.keys.machines import (
     GATEWAY,
     MASTER,
     Grant,
@@ -24,9 +26,7 @@ from hatchway.access.machines import (
     seal_for,
     told_ids,
 )
-from hatchway.access.vault import Unsealable, Vault
-from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
-from hatchway.domain.machine import MACHINE_TOKEN, Role
+from hatchway.keys.vault import Unsealable, Vault
 from hatchway.store import Store
 
 TOKEN = BearerToken("m-0123456789abcdef0", bytes(SECRET_SIZE))
