@@ -316,6 +316,21 @@ def test_an_empty_directory_is_used_and_closed_to_others(tmp_path: Path) -> None
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("name", [".bashrc", ".git", "gateway.key", "hatchway.db-wal"])
+def test_a_directory_of_other_files_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("somebody's")
+    tmp_path.chmod(0o755)
+    done = hatchway("init", "--data-dir", str(tmp_path))
+    assert done.returncode == 1 and f"is not empty, it holds {name}: give" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "somebody's" and tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_new_file_system_counts_as_empty(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    assert hatchway("init", "--data-dir", str(tmp_path)).returncode == 0
+
+
 def test_keys_without_a_store_are_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "master.key").write_text("precious")
     done = hatchway("init", "--data-dir", str(tmp_path))

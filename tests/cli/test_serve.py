@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import COMMAND, environment
+from tests.cli.commands import COMMAND, Command, environment
 from tests.cli.conftest import Installed, Serve, Server, create_endpoint
 from tests.e2e.processes import lives
 from tests.e2e.waiting import free_port
@@ -54,6 +54,31 @@ def test_it_says_ready_when_both_planes_answer(installed: Installed, serve: Serv
     assert server.stop() == 0
     assert server.process.stdout is not None
     assert server.process.stdout.read() == ""
+
+
+def test_where_a_second_control_plane_runs_beside_the_first_commands_go_on_with_one_that_lives(
+    installed: Installed, tmp_path: Path
+) -> None:
+    def noted() -> str:
+        return str(json.loads((installed.directory / "api.json").read_text())["url"])
+
+    def control(name: str) -> tuple[Command, str]:
+        log = tmp_path / f"{name}.log"
+        process = Command("control", "--api", "127.0.0.1:0", variables=installed.variables, errors=log)
+        line = process.stdout.readline()
+        assert line.startswith("ready "), log.read_text()
+        return process, line.split()[1].removeprefix("api=")
+
+    first, first_url = control("first")
+    second, second_url = control("second")
+    try:
+        assert noted() == first_url
+        assert "another control plane of this data directory" in (tmp_path / "second.log").read_text()
+        os.kill(first.pid, signal.SIGKILL)
+        assert eventually(lambda: noted() == second_url)
+    finally:
+        first.end()
+        second.end()
 
 
 def test_the_files_of_the_data_directory_have_the_modes_that_the_documentation_says(

@@ -52,8 +52,11 @@ class ApiLocation:
             url = f"https://{Address(LOOPBACK, DEFAULT_API_PORT)}"
             return cls(url=url, everywhere=False, private_ca=True, certificate=own, noted=False)
 
-    def write(self, directory: DataDirectory) -> None:
+    def written(self) -> bytes:
+        """What the file says of it."""
         noted = {"url": self.url, "everywhere": self.everywhere, "private_ca": self.private_ca}
-        text = json.dumps({**noted, "certificate": str(self.certificate)})
+        return json.dumps({**noted, "certificate": str(self.certificate)}).encode()
+
+    def write(self, directory: DataDirectory) -> None:
         # It tells no secret, and not by accident of who starts the server.
-        replace_private(directory.api_location, text.encode(), 0o644)
+        replace_private(directory.api_location, self.written(), 0o644)

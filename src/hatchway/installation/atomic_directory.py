@@ -20,7 +20,7 @@ _NAMES: Final = ".names"
 """In that directory, once files begin to come into their places: what they are called, each in a line."""
 _LONGEST_NAMES: Final = 4096
 _FULL: Final = "its disk is full: free some space there, or give a directory on another"
-_OF_THE_FILE_SYSTEM: Final = "lost+found"
+OF_THE_FILE_SYSTEM: Final = "lost+found"
 """What an empty ext4 has."""
 
 
@@ -159,19 +159,30 @@ def _lock(descriptor: int, directory: Path) -> None:
         raise CommandFailed(f"another command is filling {directory}: let it end, or give another") from None
 
 
+def refuse_others(directory: Path, names: Sequence[str]) -> None:
+    """
+    Args:
+        names: what lies in the directory that the command knows nothing of.
+
+    Raises:
+        CommandFailed: there is something.
+    """
+    if names:
+        some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        raise CommandFailed(
+            f"{directory} is not empty, it holds {some}: give a directory that is, or that is not there yet"
+        )
+
+
 def _clear(directory: Path, keeps: str, last: str) -> None:
     """
     Raises:
         CommandFailed: there is more than what a killed command has left.
     """
     placed = _placed(directory, keeps, last)
-    left = sorted(path for path in directory.iterdir() if path.name != _OF_THE_FILE_SYSTEM)
+    left = sorted(path for path in directory.iterdir() if path.name != OF_THE_FILE_SYSTEM)
     others = [path.name for path in left if not path.name.startswith(_ASIDE) and path.name not in placed]
-    if others:
-        some = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
-        raise CommandFailed(
-            f"{directory} is not empty, it holds {some}: give a directory that is, or that is not there yet"
-        )
+    refuse_others(directory, others)
     # Before that by which they are known.
     for name in placed:
         (directory / name).unlink(missing_ok=True)

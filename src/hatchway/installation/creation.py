@@ -14,6 +14,7 @@ from hatchway.audit.local_trail import record, record_new_access_key
 from hatchway.domain.account import Account, certificate_name
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.failures import failures
+from hatchway.installation.atomic_directory import OF_THE_FILE_SYSTEM, refuse_others
 from hatchway.installation.installation import as_ever, is_there, machine_names
 from hatchway.installation.secret_files import make_key, write_private
 from hatchway.keys.access_keys import NewAccessKey, create_access_key, put_check
@@ -86,7 +87,10 @@ def _create(
     directory: DataDirectory, store_url: str | None, account: Account, now: datetime, *, unattended: bool
 ) -> NewAccessKey | None:
     if not unattended:
+        # Looked at first: another init may end meanwhile, and what it has made is told in other words.
+        others = _others(directory.path)
         _refuse_existing(directory, account)
+        refuse_others(directory.path, others)
     fresh = not is_there(directory.path)
     moved: list[Path] = []
     begun = directory.path / _BEGUN
@@ -270,6 +274,24 @@ def _refuse_existing(directory: DataDirectory, account: Account) -> None:
             raise BadUsage(f"{directory.path} is not a directory: give another --data-dir")
     except OSError as problem:
         raise CommandFailed(f"cannot use {directory.path}: {problem.strerror}") from problem
+
+
+def _others(directory: Path) -> list[str]:
+    """What lies there that no init has left. A home or a checkout is no place for keys, and would be closed
+    to others.
+
+    Raises:
+        CommandFailed: it cannot be seen.
+    """
+    try:
+        found = sorted(path.name for path in directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as problem:
+        raise CommandFailed(f"cannot use {directory}: {problem.strerror}") from problem
+    if _BEGUN in found:
+        return []
+    return [name for name in found if name != OF_THE_FILE_SYSTEM and not name.startswith(_ASIDE)]
 
 
 def _record_installation(

@@ -9,6 +9,7 @@
 | `certificates` | whether a certificate is fit to be shown, and the server's own renewed when it is due |
 | `renewal` | certificates and keys, looked after while a server runs |
 | `gateway_names` | the names that gateways have been given, asked of the store as the server's user |
+| `api_note` | where the API is, noted for commands by one control plane of a data directory at a time |
 | `ports` | whether a port can be had, before processes start |
 
 `serve` runs a supervisor (`hatchway.supervision`) whose processes are `hatchway control` and `hatchway

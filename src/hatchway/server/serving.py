@@ -16,6 +16,7 @@ from hatchway.installation.joined import Joined
 from hatchway.installation.secret_files import repair_modes, restrict_to_root
 from hatchway.keys.key_files import MASTER_KEY
 from hatchway.pki.alternative_names import without_wildcard
+from hatchway.server.api_note import ApiNote
 from hatchway.server.certificates import check_certificate, renew_own_certificate, renew_when_due
 from hatchway.server.gateway_names import names_of_gateways
 from hatchway.server.options import DEFAULT_GATEWAY, ServerOptions
@@ -142,9 +143,10 @@ def _run_control_plane(options: ServerOptions, supervised: Supervised | None) ->
             renewal.enter_context(looked_after(options, settings.api))
         private_ca = options.api_certificate is None
         certificate = settings.api_certificate.absolute()
-        ApiLocation.of(
+        location = ApiLocation.of(
             address, without_wildcard(dns_names[0]), private_ca=private_ca, certificate=certificate
-        ).write(options.directory)
+        )
+        ApiNote(location, options.directory).put()
         announce_ready({"api": f"https://{address}"})
 
     with renewal, failures(settings.store_url):
