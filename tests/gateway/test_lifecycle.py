@@ -417,6 +417,38 @@ def test_a_target_that_never_ends_its_side_is_let_go(monkeypatch: pytest.MonkeyP
     run(test)
 
 
+def test_a_tunnel_that_has_ended_counts_for_as_long_as_its_target_leaves_untaken_what_it_was_sent() -> None:
+    reads = asyncio.Event()
+
+    async def dawdles(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await reads.wait()
+        reader._transport.resume_reading()  # type: ignore[attr-defined]
+        while await reader.read(1 << 20):
+            pass
+        # It never ends its own side.
+        await asyncio.Event().wait()
+
+    async def test() -> None:
+        async with target(dawdles) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            for _ in range(50):
+                await client.send(bytes(60_000))
+            await client.close()
+            await client.hung_up()
+            await gateway.trail.end()
+            await asyncio.sleep(0.5)
+            assert gateway.registry.on_endpoint("eice-1") == 1
+            reads.set()
+            await until(lambda: not gateway.registry.on_endpoint("eice-1"))
+            assert len(gateway.registry) == 1
+            gateway.registry.drop_all()
+            await gateway.registry.wait_until_empty()
+            assert gateway.registry.on_endpoint("eice-1") == 0
+
+    run(test)
+
+
 @pytest.mark.parametrize("explaining", [True, False])
 @pytest.mark.parametrize("unreachable", ["i-1 is stopped", None])
 def test_who_may_know_is_told_why_the_target_cannot_be_reached(

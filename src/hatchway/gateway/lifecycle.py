@@ -55,6 +55,9 @@ NEWS_SECONDS: Final = 1.0
 MOST_WAITING: Final = 64
 """Requests that wait for news at a time; more are answered from what is known."""
 
+_DELIVERY_CHECK: Final = 0.25
+"""Seconds between two looks at whether a target has taken what it was sent before its tunnel ended."""
+
 _CONNECTING: Final = {
     "ConnectionRefusedError": "the host refuses: nothing listens on that port",
     TIMEOUT: f"the host does not answer within {CONNECT_TIMEOUT:.0f} seconds",
@@ -68,7 +71,8 @@ log = structlog.get_logger("hatchway.gateway")
 class _Tunnel:
     """One that this worker carries. `recorded` is whether the audit trail has it as opened.
 
-    `expiry` fires when the temporary credentials expire that it was opened with.
+    `expiry` fires when the temporary credentials expire that it was opened with; `delivery` when it is looked
+    at again whether the target has taken everything.
     """
 
     admitted: Admitted
@@ -76,6 +80,7 @@ class _Tunnel:
     deadline: asyncio.TimerHandle
     recorded: bool = False
     expiry: asyncio.TimerHandle | None = None
+    delivery: asyncio.TimerHandle | None = None
 
 
 class DecisionPoint(Protocol):
@@ -282,10 +287,24 @@ class TunnelHandler:
             if trace is not None:
                 trace.ended(relay)
             if tunnel.recorded:
+                self._free_quotas(tunnel)
                 await self._close(tunnel.admitted, relay)
             await relay.gone
         finally:
             self._forget(tunnel)
+
+    def _free_quotas(self, tunnel: _Tunnel) -> None:
+        """Free the quotas of a tunnel that has ended, before its end has been committed.
+
+        Not while its target leaves untaken what it was sent: up to megabytes of the kernel's for each, and
+        whoever has a target that reads nothing could have any number of them.
+        """
+        if tunnel.relay.undelivered:
+            loop = asyncio.get_running_loop()
+            tunnel.delivery = loop.call_later(_DELIVERY_CHECK, self._free_quotas, tunnel)
+        else:
+            tunnel.delivery = None
+            self._registry.note_ended(tunnel.admitted)
 
     def _watch_expiry(self, tunnel: _Tunnel) -> None:
         session = tunnel.admitted.principal.session
@@ -303,6 +322,8 @@ class TunnelHandler:
         tunnel.deadline.cancel()
         if tunnel.expiry is not None:
             tunnel.expiry.cancel()
+        if tunnel.delivery is not None:
+            tunnel.delivery.cancel()
         self._metrics.gone(tunnel.relay, partial(self._registry.remove, tunnel.admitted))
 
     async def _record(self, admitted: Admitted, relay: Relay) -> bool:
@@ -365,7 +386,6 @@ class TunnelHandler:
         relay.no_target()
 
     async def _close(self, admitted: Admitted, relay: Relay) -> None:
-        self._registry.note_ended(admitted)
         closure = relay.closure or CLIENT_GONE
         cause = self._registry.cause(admitted.tunnel_id)
         carried = Carried(relay.seconds, relay.bytes_in, relay.bytes_out, closure, cause)

@@ -149,6 +149,11 @@ class Relay:
             self._gone = self._loop.create_future()
         return self._gone
 
+    @property
+    def undelivered(self) -> int:
+        """Bytes that were passed on to the target and that its kernel has not acknowledged."""
+        return 0 if self._target is None else self._target.unsent
+
     def _on(self, event: Event, closure: Closure = CLIENT_GONE) -> None:
         """Do what is to be done about an event. `closure` is why the tunnel ends, if it ends by this."""
         try:
