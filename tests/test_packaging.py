@@ -144,11 +144,13 @@ def test_what_other_systems_lack_is_needed_by_no_command_of_the_client(python: P
     hidden = NOWHERE_ON[system]
     assert run(python, "--help", hidden=hidden).returncode == 0
     assert run(python, "ssh", "--help", hidden=hidden).returncode == 0
-    modules = "tunnel, listener, local, signals, ssh, discovery, api_client, profile, hosts, host_list"
-    modules += ", tunnels"
     program = (
-        f"import sys; sys.modules.update(dict.fromkeys({hidden!r})); from hatchway.client import {modules};"
-        "from hatchway.client.event_loop import loop_factory; assert loop_factory() is None"
+        f"import sys; sys.modules.update(dict.fromkeys({hidden!r}));"
+        "from hatchway.client.api import api_client, profile, tunnels;"
+        "from hatchway.client.discovery import discovery, host_list, hosts;"
+        "from hatchway.client.ssh import ssh;"
+        "from hatchway.client.tunnel import listener, local, signals, tunnel;"
+        "from hatchway.client.tunnel.event_loop import loop_factory; assert loop_factory() is None"
     )
     subprocess.run([python, "-I", "-c", program], check=True, timeout=60)
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from picows import WSHandshakeError
 
 from fuzz.draws import Draws
-from hatchway.client.discovery import gateway_port
+from hatchway.client.connection.http_answer import HttpAnswer
+from hatchway.client.discovery.discovery import gateway_port
+from hatchway.client.discovery.plan import Route
 from hatchway.client.errors import ApiError, ClientError, TunnelClosed, TunnelRefused, printable
-from hatchway.client.http_answer import HttpAnswer
-from hatchway.client.picows_opening import _refusal
-from hatchway.client.plan import Route
+from hatchway.client.tunnel.picows_opening import _refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

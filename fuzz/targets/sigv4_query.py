@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from fuzz.draws import Draws, noise
 from fuzz.signing import ACCESS_KEY, NOW, REGION, SECRET, SERVICE, changed, drawn_now, judge
+from hatchway.client.api.shared_files import Credentials
+from hatchway.client.discovery.request import TunnelRequest
 from hatchway.client.errors import InvalidOption
-from hatchway.client.request import Credentials, TunnelRequest
 from hatchway.domain.addresses import parse_address
 from hatchway.domain.tunnel_protocol import USUAL_DURATION
 from hatchway.gateway.admission.request import read_tunnel_request

@@ -21,8 +21,8 @@ from tests.control.harness import ACCOUNT, INSTANCE, REGION, Credentials, Shared
 
 from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, INSTANCE_RESOURCE_TYPE, EventSource, Outcome, event
 from hatchway.audit.log import to_record
-from hatchway.client.events import LATE, Sought, Trail
-from hatchway.client.profile import Profile, ProfileOptions
+from hatchway.client.api.events import LATE, Sought, Trail
+from hatchway.client.api.profile import Profile, ProfileOptions
 from hatchway.store import audit_rows
 
 ENDPOINT = "eice-0123456789abcdef0"

@@ -25,11 +25,11 @@ from tests.control.harness import (
 )
 
 from hatchway.administration.account import _find_instance
-from hatchway.client.discovery import find_endpoint_by_id
+from hatchway.client.api.ids import whole_id
+from hatchway.client.api.profile import Profile, ProfileOptions
+from hatchway.client.discovery.discovery import find_endpoint_by_id
+from hatchway.client.discovery.hosts import find_host, identify_host
 from hatchway.client.errors import ApiError, InvalidOption, NotFound
-from hatchway.client.hosts import find_host, identify_host
-from hatchway.client.ids import whole_id
-from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.domain.network import Instance, InstanceState
 from hatchway.errors import CommandFailed
 

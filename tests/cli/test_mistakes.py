@@ -119,7 +119,7 @@ def mistakes(
 ) -> Mistakes:
     closed_port, plain_port = map(request.getfixturevalue, ("closed_port", "plain_port"))
     # None of these servers is about to come back.
-    monkeypatch.setattr("hatchway.client.retry.RETRY_SECONDS", 0)
+    monkeypatch.setattr("hatchway.client.connection.retry.RETRY_SECONDS", 0)
     for name in os.environ.keys() - environment().keys():
         monkeypatch.delenv(name)
     for name, value in (installed.variables | {"AWS_MAX_ATTEMPTS": "1"}).items():

@@ -285,7 +285,7 @@ def test_an_endpoint_that_policies_deny_has_another_tried_by_open_tunnel_and_by_
 
 ANOTHER_TIME = """
 import datetime, sys, time
-from hatchway.client import clock
+from hatchway.client.api import clock
 
 class Shifted(datetime.datetime):
     @classmethod

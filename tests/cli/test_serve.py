@@ -115,7 +115,8 @@ def test_a_gateways_name_that_the_ca_may_not_issue_for_is_warned_of(
 
 PATIENT = """
 import sys
-from hatchway.client import http_connection, retry
+from hatchway.client.api import http_connection
+from hatchway.client.connection import retry
 
 retry.RETRY_SECONDS = 600
 http_connection.TIMEOUT = float(sys.argv.pop(1))

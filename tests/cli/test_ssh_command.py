@@ -6,9 +6,9 @@ import pytest
 
 from hatchway.cli import connecting
 from hatchway.cli.short_lines import split_words
-from hatchway.client.discovery import TunnelOptions
+from hatchway.client.api.profile import ProfileOptions
+from hatchway.client.discovery.discovery import TunnelOptions
 from hatchway.client.errors import NoConnection
-from hatchway.client.profile import ProfileOptions
 
 FLAGS = {"--dry-run", "--help", "-h"}
 VALUED = {"--os-user", "--profile"}
@@ -49,7 +49,7 @@ def test_a_disk_that_is_full_ends_ssh_as_no_connection(monkeypatch: pytest.Monke
     def fail(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device", "/tmp/key")
 
-    monkeypatch.setattr("hatchway.client.ssh.run_ssh", fail)
+    monkeypatch.setattr("hatchway.client.ssh.ssh.run_ssh", fail)
     with pytest.raises(NoConnection, match="/tmp/key"):
         connecting.ssh(
             ["web-1"],

@@ -17,8 +17,8 @@ from typer.main import get_command
 
 from hatchway.cli import connecting, short_lines
 from hatchway.cli.main import app
-from hatchway.client.discovery import TunnelOptions
-from hatchway.client.profile import ProfileOptions
+from hatchway.client.api.profile import ProfileOptions
+from hatchway.client.discovery.discovery import TunnelOptions
 
 HEAVY = {
     *("typer", "click", "rich", "pydantic", "botocore", "boto3", "urllib3", "cryptography", "sqlalchemy"),
@@ -71,7 +71,11 @@ def test_what_ssh_waits_for_loads_nothing_that_takes_long(arguments: tuple[str, 
         assert not [name for name in loaded if name in OF_MANY_TUNNELS]
 
 
-LOADED_WHILE_THE_API_IS_WAITED_FOR = {"pyexpat", "hatchway.client.opening", "hatchway.client.stream_relay"}
+LOADED_WHILE_THE_API_IS_WAITED_FOR = {
+    "pyexpat",
+    "hatchway.client.tunnel.opening",
+    "hatchway.client.tunnel.stream_relay",
+}
 
 
 def test_what_an_answer_of_the_api_is_needed_for_is_loaded_while_that_is_waited_for_and_nothing_afterwards(
@@ -102,7 +106,7 @@ def test_what_an_answer_of_the_api_is_needed_for_is_loaded_while_that_is_waited_
     told = done.stdout.split()
     # To each address of `localhost`, and then to the gateway.
     first = told.index("connects")
-    after = len(told) - 1 - told[::-1].index("hatchway.client.stream_relay")
+    after = len(told) - 1 - told[::-1].index("hatchway.client.tunnel.stream_relay")
     assert set(told[first:]) >= LOADED_WHILE_THE_API_IS_WAITED_FOR
     assert not LOADED_WHILE_THE_API_IS_WAITED_FOR & set(told[:first])
     asked = told.index("connects", after)
@@ -114,7 +118,11 @@ def test_what_an_answer_of_the_api_is_needed_for_is_loaded_while_that_is_waited_
 @pytest.mark.parametrize(
     ("compiled_core", "needed"),
     [
-        pytest.param("on", {"hatchway.client.core_opening", "hatchway.client.core_relay"}, marks=needs_core),
+        pytest.param(
+            "on",
+            {"hatchway.client.tunnel.core_opening", "hatchway.client.tunnel.core_relay"},
+            marks=needs_core,
+        ),
         ("off", {"picows", "python_socks"}),
     ],
 )
@@ -147,7 +155,7 @@ def test_the_completion_of_a_host_s_name_loads_no_botocore() -> None:
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     loaded = done.stdout.split()
-    assert "hatchway.client.api_client" in loaded
+    assert "hatchway.client.api.api_client" in loaded
     assert not {"botocore", "urllib3", "picows"} & set(loaded)
 
 

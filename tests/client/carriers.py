@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from tests.client.stubs import StubGateway, tunnel_plan
 
-from hatchway.client import stream_relay
-from hatchway.client.local import LocalEnd, connection, standard_streams
-from hatchway.client.plan import TunnelPlan
-from hatchway.client.tls import Trust
-from hatchway.client.tunnel import open_tunnel
+from hatchway.client.connection.tls import Trust
+from hatchway.client.discovery.plan import TunnelPlan
+from hatchway.client.tunnel import stream_relay
+from hatchway.client.tunnel.local import LocalEnd, connection, standard_streams
+from hatchway.client.tunnel.tunnel import open_tunnel
 from hatchway.transport.core.event_loop import new_event_loop
 
 MIB = 1 << 20

@@ -11,8 +11,9 @@ from urllib.parse import parse_qs
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 from tests.client.certificates import Certificates
 
-from hatchway.client.plan import Route, TunnelPlan
-from hatchway.client.request import Credentials, TunnelRequest
+from hatchway.client.api.shared_files import Credentials
+from hatchway.client.discovery.plan import Route, TunnelPlan
+from hatchway.client.discovery.request import TunnelRequest
 
 DNS_NAME = "eice-0123456789abcdef0.example.test"
 INSTANCE_ID = "i-0123456789abcdef0"

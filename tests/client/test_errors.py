@@ -6,10 +6,10 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from hatchway.client.connection.tls import Trust
+from hatchway.client.discovery.plan import Route
 from hatchway.client.errors import ApiError, ClientError, TunnelClosed, TunnelRefused, printable
-from hatchway.client.plan import Route
-from hatchway.client.tls import Trust
-from hatchway.client.tunnel import _connect
+from hatchway.client.tunnel.tunnel import _connect
 from hatchway.gateway.tunnel import closures
 from hatchway.sigv4.errors import RequestExpired
 from hatchway.transport.websocket.close import Closure

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.client.stubs import StubGateway, tunnel_plan
-from tests.client.test_listener import Echo
+from tests.client.tunnel.test_listener import Echo
 from tests.transport.harness import until
 
-from hatchway.client import event_loop
 from hatchway.client.errors import InvalidOption, NoConnection
-from hatchway.client.forward import local_port_like
 from hatchway.client.rdp import Program, carry_session, find_program, rdp_file
+from hatchway.client.tunnel import event_loop
+from hatchway.client.tunnel.forward import local_port_like
 
 CLIENT = """#!{python}
 import re, socket, sys

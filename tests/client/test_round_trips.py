@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from tests.client.stubs import INSTANCE_ID, StubControlPlane
 
-from hatchway.client.discovery import TunnelOptions, plan_tunnel
-from hatchway.client.profile import Profile, ProfileOptions
-from hatchway.client.ssh import introduce
+from hatchway.client.api.profile import Profile, ProfileOptions
+from hatchway.client.discovery.discovery import TunnelOptions, plan_tunnel
+from hatchway.client.ssh.ssh import introduce
 
 KEY = "ssh-ed25519 " + "A" * 68
 

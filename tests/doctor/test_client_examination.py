@@ -2,7 +2,7 @@
 
 import pytest
 
-from hatchway.client.profile import Profile, ProfileOptions
+from hatchway.client.api.profile import Profile, ProfileOptions
 from hatchway.doctor.client_examination import examine_client
 
 

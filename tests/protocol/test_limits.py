@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import String
 
 from hatchway.access.failure_message import SIZE
-from hatchway.client.os_user import is_os_user
+from hatchway.client.discovery.os_user import is_os_user
 from hatchway.control.catalogue import OPERATIONS
 from hatchway.control.ec2 import (
     endpoints,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from hatchway.administration.remote import export_file
+from hatchway.client.api.profile import Profile, ProfileOptions, api_errors
 from hatchway.client.errors import ApiError, InvalidOption, NotConfigured
-from hatchway.client.profile import Profile, ProfileOptions, api_errors
 from hatchway.domain.counting import counted
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.fleet import BadFleet, parse_fleet

@@ -22,10 +22,10 @@ from hatchway.administration.account import (
     told_of_file,
 )
 from hatchway.administration.fleet_files import files_in, read_fleet_file
+from hatchway.client.api.ids import is_whole
+from hatchway.client.api.profile import Profile, api_errors
+from hatchway.client.discovery.hosts import identify_host
 from hatchway.client.errors import ApiError
-from hatchway.client.hosts import identify_host
-from hatchway.client.ids import is_whole
-from hatchway.client.profile import Profile, api_errors
 from hatchway.control.host_tokens import NewHostToken
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
 from hatchway.domain.host_token import HOST_TOKEN

@@ -16,7 +16,7 @@ from hatchway.administration.access_keys import (
     to_rotate,
 )
 from hatchway.administration.bundling import IntoBundle
-from hatchway.client.profile import Profile, api_errors
+from hatchway.client.api.profile import Profile, api_errors
 from hatchway.client.setup.aws_profile import AwsProfile, kept_on_failure, write_profile
 from hatchway.domain.identity import AccessKey, AccessKeyUse, KeyStatus
 from hatchway.errors import BadUsage, CommandFailed

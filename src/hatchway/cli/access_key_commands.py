@@ -79,7 +79,7 @@ def _keys(where: _WhereArguments, into: "Into | None" = None) -> Iterator["Keys"
         from hatchway.administration.remote_keys import KeysByApi
         from hatchway.cli.client_options import CallerArguments, administration_errors
         from hatchway.cli.progress import working
-        from hatchway.client.profile import Profile
+        from hatchway.client.api.profile import Profile
 
         url = None if into is None else into.endpoint_url
         with administration_errors(), working("Asking the API") as tell:

@@ -99,7 +99,7 @@ def apply(
                 notes += gateway_name_notes(installation, names)
         else:
             from hatchway.administration import remote
-            from hatchway.client.profile import Profile
+            from hatchway.client.api.profile import Profile
 
             with administration_errors():
                 made = remote.apply_file(Profile(caller.options()), file, **options, tell=tell)
@@ -143,7 +143,7 @@ def export(*, store: StoreArguments, caller: CallerArguments) -> None:
                 text = export_fleet(installation.store)
         else:
             from hatchway.administration import remote
-            from hatchway.client.profile import Profile
+            from hatchway.client.api.profile import Profile
 
             with administration_errors():
                 text = remote.export_file(Profile(caller.options()))
@@ -178,7 +178,7 @@ def enroll(
             enrolled = enroll_host(installation, instance, at_once=at_once)
     else:
         from hatchway.administration import remote
-        from hatchway.client.profile import Profile
+        from hatchway.client.api.profile import Profile
 
         with administration_errors():
             enrolled = remote.enroll_host(Profile(caller.options()), instance, at_once=at_once)
@@ -255,7 +255,7 @@ def _print_script(
             made = make_host_script(installation, instance, api_url, ca_certificate, at_once=at_once)
     else:
         from hatchway.administration import remote
-        from hatchway.client.profile import Profile
+        from hatchway.client.api.profile import Profile
 
         with administration_errors():
             profile = Profile(caller.options())

@@ -128,7 +128,7 @@ def update_trust(
     Example:
       hatchway trust update --profile alice
     """
-    from hatchway.client.profile import Profile
+    from hatchway.client.api.profile import Profile
     from hatchway.client.setup.ca_update import update
 
     with client_errors():

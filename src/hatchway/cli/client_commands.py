@@ -16,7 +16,7 @@ from hatchway.cli.short_lines import split_words
 from hatchway.domain.tunnel_protocol import LONGEST_DURATION
 
 if TYPE_CHECKING:
-    from hatchway.client.discovery import TunnelOptions
+    from hatchway.client.discovery.discovery import TunnelOptions
 
 _EndpointId = Annotated[
     str | None,
@@ -62,7 +62,7 @@ class _TunnelArguments:
     source_address: _SourceAddress = None
 
     def options(self) -> "TunnelOptions":
-        from hatchway.client.discovery import TunnelOptions
+        from hatchway.client.discovery.discovery import TunnelOptions
 
         return TunnelOptions(
             instance_connect_endpoint_id=self.endpoint_id,
@@ -165,11 +165,11 @@ def ssh_config(
       hatchway ssh-config --os-user admin --profile lab
       hatchway ssh-config --remove
     """
-    from hatchway.client.discovery import check_os_user
-    from hatchway.client.local import check_system
-    from hatchway.client.profile import Profile
-    from hatchway.client.ssh_config import told_apart
-    from hatchway.client.ssh_setup import remove_ssh_config, write_ssh_config
+    from hatchway.client.api.profile import Profile
+    from hatchway.client.discovery.discovery import check_os_user
+    from hatchway.client.ssh.ssh_config import told_apart
+    from hatchway.client.ssh.ssh_setup import remove_ssh_config, write_ssh_config
+    from hatchway.client.tunnel.local import check_system
 
     with client_errors():
         if remove:
@@ -307,11 +307,11 @@ def forward(
       hatchway forward db-1 5432
       hatchway forward web-1 80:8080
     """
-    from hatchway.client.discovery import plan_tunnel
-    from hatchway.client.event_loop import run
-    from hatchway.client.forward import local_port_like, read_ports
-    from hatchway.client.listener import listen
-    from hatchway.client.profile import Profile
+    from hatchway.client.api.profile import Profile
+    from hatchway.client.discovery.discovery import plan_tunnel
+    from hatchway.client.tunnel.event_loop import run
+    from hatchway.client.tunnel.forward import local_port_like, read_ports
+    from hatchway.client.tunnel.listener import listen
 
     with connecting.as_ssh_ends():
         remote, local = read_ports(ports)
@@ -353,12 +353,12 @@ def rdp(
       hatchway rdp win-1 --user Administrator
       hatchway rdp win-1 --file win-1.rdp --no-start
     """
-    from hatchway.client.discovery import plan_tunnel
-    from hatchway.client.event_loop import run
-    from hatchway.client.forward import local_port_like
-    from hatchway.client.profile import Profile
+    from hatchway.client.api.profile import Profile
+    from hatchway.client.discovery.discovery import plan_tunnel
     from hatchway.client.rdp import carry_session, find_program, rdp_file
     from hatchway.client.temporary_directory import temporary_directory
+    from hatchway.client.tunnel.event_loop import run
+    from hatchway.client.tunnel.forward import local_port_like
 
     with connecting.as_ssh_ends(), temporary_directory() as directory:
         port = local_port or local_port_like(0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from hatchway.client.profile import ProfileOptions
+    from hatchway.client.api.profile import ProfileOptions
 
 ProfileName = Annotated[str | None, typer.Option(metavar="NAME", help="The AWS profile to use.")]
 Region = Annotated[str | None, typer.Option(metavar="NAME", help="The region.")]
@@ -37,7 +37,7 @@ class CallerArguments:
         return self != CallerArguments()
 
     def options(self) -> "ProfileOptions":
-        from hatchway.client.profile import ProfileOptions
+        from hatchway.client.api.profile import ProfileOptions
 
         return ProfileOptions(
             profile=self.profile,

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from hatchway.client.cache import AnswerCache
-    from hatchway.client.discovery import TunnelOptions
+    from hatchway.client.api.profile import Profile, ProfileOptions
+    from hatchway.client.connection.retry import RetryBudget
+    from hatchway.client.discovery.cache import AnswerCache
+    from hatchway.client.discovery.discovery import TunnelOptions
+    from hatchway.client.discovery.plan import Route, TunnelPlan
     from hatchway.client.errors import NotOpened
-    from hatchway.client.opening import Ahead
-    from hatchway.client.plan import Route, TunnelPlan
-    from hatchway.client.profile import Profile, ProfileOptions
-    from hatchway.client.retry import RetryBudget
+    from hatchway.client.tunnel.opening import Ahead
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def as_ssh_ends() -> Iterator[None]:
     Raises:
         NoConnection: in the place of an error with the exit code of any failure.
     """
-    from hatchway.client.local import check_system
+    from hatchway.client.tunnel.local import check_system
 
     try:
         check_system()
@@ -64,9 +64,9 @@ def ssh(
         ClientError: whatever kept it from its work.
     """
     from hatchway.cli.ending import ended
-    from hatchway.client.profile import Profile
-    from hatchway.client.ssh import dry_run_ssh, run_ssh, ssh_options
-    from hatchway.client.ssh_settings import configured
+    from hatchway.client.api.profile import Profile
+    from hatchway.client.ssh.ssh import dry_run_ssh, run_ssh, ssh_options
+    from hatchway.client.ssh.ssh_settings import configured
 
     options = ssh_options(words, os_user, remote_port, tunnel, configured)
     profile = Profile(caller, retry_budget())
@@ -100,9 +100,9 @@ def open_tunnel(
     Raises:
         ClientError: whatever kept it from its work.
     """
-    from hatchway.client.cache import AnswerCache
-    from hatchway.client.discovery import check_options, plan_tunnel
-    from hatchway.client.profile import Profile
+    from hatchway.client.api.profile import Profile
+    from hatchway.client.discovery.cache import AnswerCache
+    from hatchway.client.discovery.discovery import check_options, plan_tunnel
 
     options = tunnel._replace(
         # A tunnel has no user: whoever pastes user@host means the host.
@@ -112,7 +112,7 @@ def open_tunnel(
         remote_port=remote_port,
     )
     if other_endpoints is not None:
-        from hatchway.client.proxy_command import read_places
+        from hatchway.client.ssh.proxy_command import read_places
 
         options = options._replace(others=read_places(other_endpoints))
     if bind_address is not None and local_port is None:
@@ -123,15 +123,15 @@ def open_tunnel(
 
     def prepare(plan: TunnelPlan) -> None:
         if introduce:
-            from hatchway.client.ssh import prepare_host
+            from hatchway.client.ssh.ssh import prepare_host
 
             prepare_host(profile, plan.instance_id, os_user, push_key, known_hosts)
 
     if local_port is not None:
         plan = plan_tunnel(profile, options, meanwhile=_load_what_carries_many)
         prepare(plan)
-        from hatchway.client.event_loop import run
-        from hatchway.client.listener import LOOPBACK, listen
+        from hatchway.client.tunnel.event_loop import run
+        from hatchway.client.tunnel.listener import LOOPBACK, listen
 
         run(listen(plan, local_port, reporting(), bind_address or LOOPBACK))
         return 0
@@ -139,7 +139,7 @@ def open_tunnel(
     ahead: Ahead | None = None
 
     def expected(plan: TunnelPlan) -> None:
-        from hatchway.client.opening import Ahead
+        from hatchway.client.tunnel.opening import Ahead
 
         nonlocal ahead
         ahead = Ahead(plan.route, profile.trusted)
@@ -159,9 +159,9 @@ def _carry(
     """On standard streams. What is not any more where it was does not come back, and an API that has just
     started may not know yet where its gateway is: so all that was not given is asked anew."""
     from hatchway.cli.ending import tell
-    from hatchway.client.discovery import plan_tunnel
+    from hatchway.client.discovery.discovery import plan_tunnel
     from hatchway.client.errors import NotOpened, TunnelClosed
-    from hatchway.client.stream_relay import relay_standard_streams
+    from hatchway.client.tunnel.stream_relay import relay_standard_streams
 
     retry_budget = profile.retry_budget
     remembered = cache is not None and cache.recalled
@@ -209,26 +209,26 @@ def _load_what_carries_one() -> None:
     """And what reads the API's answers, while these are waited for."""
     import xml.parsers.expat  # noqa: F401
 
-    import hatchway.client.stream_relay  # noqa: F401
+    import hatchway.client.tunnel.stream_relay  # noqa: F401
 
 
 def _load_what_carries_many() -> None:
     """It takes as long as the API takes to answer."""
-    import hatchway.client.listener
-    from hatchway.client.event_loop import loop_factory, uses_core
+    import hatchway.client.tunnel.listener
+    from hatchway.client.tunnel.event_loop import loop_factory, uses_core
 
     loop_factory()
     if uses_core():
-        import hatchway.client.core_opening
-        import hatchway.client.core_relay
+        import hatchway.client.tunnel.core_opening
+        import hatchway.client.tunnel.core_relay
     else:
-        import hatchway.client.picows_opening  # noqa: F401
+        import hatchway.client.tunnel.picows_opening  # noqa: F401
 
 
 def retry_budget() -> RetryBudget:
     """With servers that are just restarting; it is told on standard error."""
     from hatchway.cli.ending import tell
-    from hatchway.client.retry import RetryBudget
+    from hatchway.client.connection.retry import RetryBudget
 
     return RetryBudget(tell)
 

@@ -52,7 +52,7 @@ def doctor(
         names = tuple(api_name or ())
         examination = examine_server(data_directory(store.data_dir), store.store_url, names, trial=trial)
     else:
-        from hatchway.client.profile import Profile
+        from hatchway.client.api.profile import Profile
         from hatchway.doctor.client_examination import examine_client
 
         examination = examine_client(Profile(caller.options()))

@@ -20,8 +20,8 @@ from hatchway.cli.table import table
 from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
-    from hatchway.client.events import Event, Trail
-    from hatchway.client.profile import Profile
+    from hatchway.client.api.events import Event, Trail
+    from hatchway.client.api.profile import Profile
 
     Things = Callable[[str], frozenset[str]]
 
@@ -129,7 +129,7 @@ def _asked(store: StoreArguments, caller: CallerArguments) -> "Iterator[tuple[An
                 partial(_things_of_store, partial(hosts_called, installation.store)),
             )
         return
-    from hatchway.client.profile import Profile
+    from hatchway.client.api.profile import Profile
 
     with administration_errors():
         profile = Profile(caller.options())
@@ -137,7 +137,7 @@ def _asked(store: StoreArguments, caller: CallerArguments) -> "Iterator[tuple[An
 
 
 def _things_of_store(hosts_called: "Things", host: str) -> frozenset[str]:
-    from hatchway.client.hosts import names_a_host
+    from hatchway.client.discovery.hosts import names_a_host
     from hatchway.domain.addresses import parse_address
 
     if _ID.fullmatch(host):
@@ -149,7 +149,7 @@ def _trail(
     client: Any, things_of: "Things", user: str | None, host: str | None, verdict: Verdict | None
 ) -> "Trail":
     from hatchway.audit.terms import resources_of, user_name_of
-    from hatchway.client.events import Sought, Trail
+    from hatchway.client.api.events import Sought, Trail
     from hatchway.policies.events import read_listed
 
     arn = user if user is not None and user.startswith("arn:") else None
@@ -174,9 +174,15 @@ def _trail(
 
 def _things(profile: "Profile", host: str) -> frozenset[str]:
     """What events about a host name: its id, or its address where that is all that is known."""
+    from hatchway.client.api.ids import is_whole, whole_id
+    from hatchway.client.discovery.hosts import (
+        NoSuchHost,
+        describe_hosts,
+        identify_host,
+        literal,
+        names_a_host,
+    )
     from hatchway.client.errors import NotFound
-    from hatchway.client.hosts import NoSuchHost, describe_hosts, identify_host, literal, names_a_host
-    from hatchway.client.ids import is_whole, whole_id
     from hatchway.domain.addresses import parse_address
 
     if _ID.fullmatch(host):
@@ -250,7 +256,7 @@ def _narrow(row: Sequence[str]) -> str:
 def _row(event: "Event") -> tuple[str, ...]:
     from hatchway.audit.terms import user_name_of
     from hatchway.cli.printable import printable
-    from hatchway.client.events import time_of
+    from hatchway.client.api.events import time_of
     from hatchway.policies.events import read_listed
 
     identity = event["userIdentity"]

@@ -18,7 +18,7 @@ from hatchway.errors import BadUsage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hatchway.client.hosts import Filter, Host
+    from hatchway.client.discovery.hosts import Filter, Host
 
 _COLUMNS: Final = ("NAME", "ID", "ADDRESS", "STATE", "ENDPOINT", "TAGS")
 _NOTHING: Final = "-"
@@ -41,8 +41,8 @@ def complete_hosts(context: typer.Context, incomplete: str) -> Iterator[tuple[st
     if any(not word.startswith("-") for word in words):
         return
     try:
-        from hatchway.client.hosts import RUNNING, describe_hosts, names_a_host
-        from hatchway.client.profile import Profile
+        from hatchway.client.api.profile import Profile
+        from hatchway.client.discovery.hosts import RUNNING, describe_hosts, names_a_host
 
         given = {field.name: context.params.get(field.name) for field in fields(CallerArguments)}
         ec2 = Profile(CallerArguments(**given).options()).api_client_for(_PROMPT_TIMEOUT)
@@ -97,8 +97,8 @@ def hosts(
       hatchway hosts 'web-*' --tag env=prod
       hatchway hosts --filter instance-state-name=running --output json
     """
-    from hatchway.client.host_list import list_hosts
-    from hatchway.client.profile import Profile
+    from hatchway.client.api.profile import Profile
+    from hatchway.client.discovery.host_list import list_hosts
 
     filters: list[Filter] = [] if name is None else [("tag:Name", [name])]
     filters += [(f"tag:{key}", [value]) for key, value in map(_pair("--tag"), tag or ())]

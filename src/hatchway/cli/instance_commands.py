@@ -217,7 +217,7 @@ def create_token(
         MaxUses=uses,
         LifetimeSeconds=None if lifetime is None else _seconds(lifetime),
     )
-    from hatchway.client.profile import api_errors
+    from hatchway.client.api.profile import api_errors
     from hatchway.domain.enrollment_token import ENROLLMENT_TOKEN
 
     with client_errors(), api_errors("CreateEnrollmentToken"):
@@ -235,7 +235,7 @@ def _enrollment_script(
     caller: CallerArguments, token: str, api_url: str | None, ca_certificate: Path | None
 ) -> str:
     from hatchway.administration import remote
-    from hatchway.client.profile import Profile
+    from hatchway.client.api.profile import Profile
 
     with client_errors():
         return remote.make_enrollment_script(Profile(caller.options()), token, api_url, ca_certificate)
@@ -258,7 +258,7 @@ def list_tokens(*, json: Json = False, caller: CallerArguments) -> None:
     Example:
       hatchway host token list
     """
-    from hatchway.client.profile import Profile, api_errors
+    from hatchway.client.api.profile import Profile, api_errors
 
     with client_errors():
         client = Profile(caller.options()).api("hatchway")
@@ -309,7 +309,7 @@ def _call(caller: CallerArguments, operation: str, **parameters: Any) -> Mapping
     from botocore.exceptions import ParamValidationError
 
     from hatchway.cli.named_ids import complete_ids
-    from hatchway.client.profile import Profile, api_errors
+    from hatchway.client.api.profile import Profile, api_errors
 
     given = {name: value for name, value in parameters.items() if value is not None}
     with client_errors():

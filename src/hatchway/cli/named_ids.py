@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hatchway.client.profile import Profile
+    from hatchway.client.api.profile import Profile
 
 
 def complete_ids(profile: "Profile", operation: str, given: dict[str, Any]) -> None:
@@ -12,9 +12,9 @@ def complete_ids(profile: "Profile", operation: str, given: dict[str, Any]) -> N
     Raises:
         NotFound: nothing of that name is there, or more than one thing.
     """
-    from hatchway.client.hosts import identify_host
-    from hatchway.client.ids import is_whole, only_one, whole_id
-    from hatchway.client.profile import api_errors
+    from hatchway.client.api.ids import is_whole, only_one, whole_id
+    from hatchway.client.api.profile import api_errors
+    from hatchway.client.discovery.hosts import identify_host
 
     if "InstanceId" in given and operation != "RegisterInstance" and not is_whole(given["InstanceId"]):
         given["InstanceId"] = identify_host(profile.api("ec2"), given["InstanceId"])
@@ -39,9 +39,9 @@ def complete_ids(profile: "Profile", operation: str, given: dict[str, Any]) -> N
 
 def _subnet_id(profile: "Profile", path: str) -> str:
     """The id of the subnet VPC/SUBNET, as a fleet file derives it from the two names, or by tags Name."""
+    from hatchway.client.api.profile import api_errors
+    from hatchway.client.discovery.hosts import literal
     from hatchway.client.errors import NotFound
-    from hatchway.client.hosts import literal
-    from hatchway.client.profile import api_errors
     from hatchway.domain.ids import Kind, derived_id
 
     vpc, _, subnet = path.partition("/")
@@ -62,9 +62,9 @@ def _subnet_id(profile: "Profile", path: str) -> str:
 
 def _group_id(profile: "Profile", path: str) -> str:
     """The id of the security group VPC/GROUP: the VPC as a fleet file calls it, or by its tag Name."""
+    from hatchway.client.api.profile import api_errors
+    from hatchway.client.discovery.hosts import literal
     from hatchway.client.errors import NotFound
-    from hatchway.client.hosts import literal
-    from hatchway.client.profile import api_errors
     from hatchway.domain.ids import Kind, derived_id
 
     vpc, _, group = path.partition("/")
@@ -80,7 +80,7 @@ def _group_id(profile: "Profile", path: str) -> str:
 
 
 def _account(profile: "Profile") -> str:
-    from hatchway.client.profile import api_errors
+    from hatchway.client.api.profile import api_errors
 
     with api_errors("GetCallerIdentity"):
         return str(profile.api("sts").get_caller_identity()["Account"])
@@ -88,7 +88,7 @@ def _account(profile: "Profile") -> str:
 
 def _vpcs_named(ec2: Any, name: str) -> list[str]:
     """Those with that tag Name."""
-    from hatchway.client.hosts import literal
+    from hatchway.client.discovery.hosts import literal
 
     found = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [literal(name)]}])["Vpcs"]
     return [str(each["VpcId"]) for each in found]

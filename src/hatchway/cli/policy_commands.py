@@ -178,8 +178,8 @@ def explain(
     if data_dir is None or caller.given:
         if last and request_id is not None:
             raise BadUsage("--last USER asks the store: run it on the server, with --data-dir")
+        from hatchway.client.api.profile import Profile
         from hatchway.client.errors import NotConfigured
-        from hatchway.client.profile import Profile
         from hatchway.policies.events import explain_own
 
         with client_errors():

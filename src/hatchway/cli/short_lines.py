@@ -71,8 +71,8 @@ class Line(NamedTuple):
             ClientError: whatever kept it from its work.
         """
         from hatchway.cli import connecting
-        from hatchway.client.discovery import TunnelOptions
-        from hatchway.client.profile import ProfileOptions
+        from hatchway.client.api.profile import ProfileOptions
+        from hatchway.client.discovery.discovery import TunnelOptions
 
         command: Callable[..., int] = getattr(connecting, self.command)
         options = {"tunnel": TunnelOptions(**self.tunnel), "caller": ProfileOptions(**self.caller)}
@@ -149,7 +149,7 @@ def _is_usual(number: str, least: int) -> bool:
 
 def split_words(words: Sequence[str], flags: set[str], valued: set[str]) -> tuple[list[str], list[str]]:
     """Our words, and ssh's. ssh has no option with two dashes, so none can be meant for it."""
-    from hatchway.client.ssh_line import lacks_value
+    from hatchway.client.ssh.ssh_line import lacks_value
 
     ours: list[str] = []
     of_ssh: list[str] = []

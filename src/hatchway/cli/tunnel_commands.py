@@ -11,7 +11,7 @@ from hatchway.cli.printable import say
 from hatchway.cli.table import table
 
 if TYPE_CHECKING:
-    from hatchway.client.tunnels import OpenTunnel
+    from hatchway.client.api.tunnels import OpenTunnel
 
 _COLUMNS = ("TUNNEL", "WHO", "FROM", "TO", "ENDPOINT", "SINCE", "UNTIL", "IN", "OUT", "GATEWAY")
 
@@ -44,8 +44,8 @@ def list_(
     Example:
       hatchway tunnels list --principal-arn arn:aws:iam::123456789012:user/alice
     """
-    from hatchway.client.profile import Profile
-    from hatchway.client.tunnels import list_tunnels
+    from hatchway.client.api.profile import Profile
+    from hatchway.client.api.tunnels import list_tunnels
 
     with client_errors():
         profile = Profile(caller.options())
@@ -77,8 +77,8 @@ def terminate(
     Example:
       hatchway tunnels terminate tun-0123456789abcdef0
     """
-    from hatchway.client.profile import Profile
-    from hatchway.client.tunnels import terminate_tunnel
+    from hatchway.client.api.profile import Profile
+    from hatchway.client.api.tunnels import terminate_tunnel
 
     with client_errors():
         ended = terminate_tunnel(Profile(caller.options()), tunnel)

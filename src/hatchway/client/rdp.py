@@ -13,14 +13,14 @@ import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.client.errors import InvalidOption, NoConnection
-from hatchway.client.listener import LOOPBACK, listen_until_cancelled
-from hatchway.client.signals import ending_in_order
+from hatchway.client.tunnel.listener import LOOPBACK, listen_until_cancelled
+from hatchway.client.tunnel.signals import ending_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hatchway.client.plan import TunnelPlan
+    from hatchway.client.discovery.plan import TunnelPlan
 
 _LONGEST_USER: Final = 256
 _OF_MACOS: Final = (("open", "-W"),)

@@ -19,7 +19,7 @@ from typing import Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hatchway.client.os_user import is_os_user
+from hatchway.client.discovery.os_user import is_os_user
 from hatchway.errors import CommandFailed
 from hatchway.host.script import HostLayout, authorized_keys_command
 from hatchway.supervision.processes import Processes

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from hatchway.client.discovery import push_key
+from hatchway.client.api.profile import Profile, ProfileOptions
+from hatchway.client.discovery.discovery import push_key
 from hatchway.client.errors import ApiError
-from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.demo import scenario
 from hatchway.demo.environment import Environment
 from hatchway.demo.scenario import CreateEndpoint, OpenTunnel, RunCommand

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from hatchway.client.proxy import ProxyFailed
+from hatchway.client.connection.proxy import ProxyFailed
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
 from hatchway.doctor.machine import check_skew
 from hatchway.domain.counting import counted
@@ -92,7 +92,7 @@ def get(
 def _dialled(host: str, port: int, proxy: str | None) -> socket.socket:
     if proxy is None:
         return socket.create_connection((host, port), TIMEOUT)
-    from hatchway.client.proxied import connect_through
+    from hatchway.client.connection.proxied import connect_through
 
     return connect_through(proxy, host, port, TIMEOUT)
 

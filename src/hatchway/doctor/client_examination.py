@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from hatchway.client.api.profile import Profile, api_errors
+from hatchway.client.connection.proxy import CHECK, proxy_for
 from hatchway.client.errors import ClientError
-from hatchway.client.profile import Profile, api_errors
-from hatchway.client.proxy import CHECK, proxy_for
 from hatchway.doctor.addresses import HTTPS_PORT, check_api, check_gateway, check_name
 from hatchway.doctor.findings import Finding, error, ok, warning
 from hatchway.doctor.machine import check_clock

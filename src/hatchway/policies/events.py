@@ -10,7 +10,7 @@ from hatchway.iam import Decision, Outcome
 from hatchway.policies.simulation import overall
 
 if TYPE_CHECKING:
-    from hatchway.client.profile import Profile
+    from hatchway.client.api.profile import Profile
 
 _ENCODED = " Encoded authorization failure message:"
 """What follows this in EC2's messages are the decisions themselves, sealed."""
@@ -126,7 +126,7 @@ def explain_own(profile: "Profile", request_id: str | None) -> Explained:
         ApiError, NotConfigured: the control plane refuses, knows none, or cannot be asked.
         BadUsage: another version wrote it.
     """
-    from hatchway.client.denials import explain_denial
+    from hatchway.client.api.denials import explain_denial
 
     return read_event(explain_denial(profile, request_id))
 

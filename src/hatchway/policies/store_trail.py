@@ -18,7 +18,7 @@ _PAGE: Final = 500
 
 
 class StoredTrail:
-    """Asked as the API is by `hatchway.client.events.Trail`. To look here is no event."""
+    """Asked as the API is by `hatchway.client.api.events.Trail`. To look here is no event."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

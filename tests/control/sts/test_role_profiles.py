@@ -12,9 +12,9 @@ import pytest
 from tests.control.harness import ACCOUNT, ARNS, REGION, Credentials, World
 from tests.e2e.aws import AwsCliMissingError, find_aws_cli
 
-from hatchway.client import profile as client_profile
+from hatchway.client.api import profile as client_profile
+from hatchway.client.api.profile import Profile, ProfileOptions
 from hatchway.client.errors import ApiError, NotConfigured
-from hatchway.client.profile import Profile, ProfileOptions
 
 ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 TRUST = {

@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from tests.transport.compiled import needs_core
 
-from hatchway.client import core_relay
+from hatchway.client.tunnel import core_relay
 from hatchway.transport.connection import allowance, tls
 from hatchway.transport.core import loading
 from hatchway.transport.core.source_digest import source_digest

@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
+from hatchway.client.connection.proxy import CHECK
 from hatchway.client.errors import printable
-from hatchway.client.proxy import CHECK
 from hatchway.errors import CommandFailed, reason
 from hatchway.pki.certificate_authority import OWN_NAME
 from hatchway.pki.certificates import PkiProblem

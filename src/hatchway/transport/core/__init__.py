@@ -12,7 +12,8 @@ makes the digest that a signature is compared with.
         … WebSocketServer(serve, lambda: tls.session_context) …
 
 A client of gateways has a session of `client_context`: with the gateway in the client's place, and in the
-target's the local connection that it carries; `hatchway.client.core_relay` does so. It masks what it sends.
+target's the local connection that it carries; `hatchway.client.tunnel.core_relay` does so. It masks what it
+sends.
 
 What must hold here: every call reads once, of bounded size, and leaves nothing in the memory that all
 connections share; and what the core does not understand it hands over untouched.

@@ -1,0 +1,299 @@
+"""A tunnel's traffic by the compiled core, which passes data on both ways without Python.
+
+`hatchway.transport.core` says what it does: here the gateway has the place of its client, and the local
+connection that of its target. It has both sockets as long as there is nothing but data, and room for it. Any
+other frame it hands over from its first byte on; then frames are read here until there is data again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from hatchway.client.errors import CONNECTION_LOST
+from hatchway.client.tunnel import relay_limits
+from hatchway.client.tunnel.frames import BINARY, BadFrame, FrameReader, new_key, write_frame
+from hatchway.client.tunnel.relay import ANSWERS_LIMIT, MAX_FRAME, Progress, Relay
+from hatchway.transport.core.event_loop import CoreLoop
+
+if TYPE_CHECKING:
+    from hatchway.client.tunnel.core_opening import Opened
+    from hatchway.client.tunnel.local import LocalEnd
+
+READ_SIZE: Final = 64 * 1024
+"""Bytes read from the gateway at once."""
+
+PUSH_SIZE: Final = 2 * MAX_FRAME
+"""Bytes of local input read at once."""
+
+_MOST_SENT: Final = 256 * 1024
+"""Unsent bytes that the kernel is offered at once."""
+
+_MOST_UNSENT: Final = 2 * ANSWERS_LIMIT
+"""Bytes for a gateway that takes nothing beyond which nothing more is read of it: TLS answers key updates."""
+
+_TO_PYTHON: Final = -1
+_AS_FRAMES: Final = -2
+"""In the place of the local end's descriptor: data is handed over, or all frames are."""
+
+# What a call of the core tells beside how many bytes of data, which stand above these bits: see _core.c.
+_NOTHING: Final = 2
+_END: Final = 4
+_REST: Final = 8
+_PLAIN: Final = 16
+_ENCRYPTED: Final = 32
+_TLS_ENDED: Final = 128
+_TLS_FAILED: Final = 256
+_OUTGOING: Final = 512
+_FAILED: Final = 1024
+_MARKS: Final = 0xFFFF
+_SIZE: Final = 16
+_LOST: Final = _END | _TLS_ENDED | _TLS_FAILED | _FAILED
+_UNUSUAL: Final = _LOST | _REST | _PLAIN | _ENCRYPTED | _OUTGOING
+
+
+class CoreRelay(Relay):
+    """It begins with a tunnel that is open. The event loop is the core's, and the local end a connection."""
+
+    def __init__(self, opened: Opened, local: LocalEnd, progress: Progress | None = None) -> None:
+        super().__init__(local, progress)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CoreLoop)
+        self._sock, self._session = opened.sock, opened.session
+        self._gateway = opened.sock.fileno()
+        self._request_id, self._half_close = opened.request_id, opened.half_close
+        self._frames = FrameReader()
+        self._encrypted: bytes | None = opened.encrypted or None
+        # What the kernel has not taken for the gateway. Meanwhile nothing is read of the local input.
+        self._queue = bytearray()
+        self._paused = True
+        self._lost = asyncio.Event()
+        self._dropped = False
+        self._pair = loop.poller.pair(opened.session, self._gateway, local.input)
+        self._counted = (0, 0)
+        relay_limits.keep_alive(opened.sock)
+        self._progress.opened()
+        self._resume()
+        self._start_reading()
+        self._take(opened.received)
+
+    # From the gateway.
+
+    def _receive(self) -> None:
+        """Do what the core has left, or have it read once."""
+        if self._paused:
+            return
+        flags = self._pair.take_client()
+        outlet = self._outlet()
+        if not flags:
+            encrypted, self._encrypted = self._encrypted, None
+            try:
+                result = self._session.pump(self._gateway, outlet, READ_SIZE, encrypted)
+            except OSError:
+                self._lose()
+                return
+            self._progress.received += result >> _SIZE
+            flags = result & _MARKS
+        if flags & _NOTHING:
+            return
+        if flags & _UNUSUAL:
+            self._pair.disarm()
+            self._do_rest(flags)
+            outlet = self._outlet()
+        if self._encrypted is not None:
+            if not self._paused:
+                self._loop.call_soon(self._receive)
+        elif outlet >= 0 and not self._paused:
+            # Until further notice without Python.
+            self._pair.read_client()
+
+    def _do_rest(self, flags: int) -> None:
+        session = self._session
+        if flags & _REST:
+            rest = session.take_rest()
+            if not self._close_sent and not self._over:
+                self._write_or_hold([memoryview(rest)])
+        if flags & _OUTGOING:
+            self._flush()
+        if flags & _ENCRYPTED:
+            self._encrypted = session.take_encrypted()
+        if flags & _PLAIN:
+            plain = session.take_plain()
+            if not self._over:
+                self._take(plain)
+        if flags & _LOST:
+            self._lose()
+
+    def _outlet(self) -> int:
+        """Where the core is to send data."""
+        if self._close_sent or self._over or self._target_ended or self._frames.is_amid:
+            return _AS_FRAMES
+        return _TO_PYTHON if self._backlog else self._local.output
+
+    def _take(self, received: bytes) -> None:
+        """Frames, or parts of them."""
+        try:
+            for kind, payload in self._frames.read(memoryview(received)):
+                if kind != BINARY:
+                    self._act_on(kind, bytes(payload))
+                elif not self._target_ended and not self._close_sent:
+                    self._progress.received += len(payload)
+                    self._write_or_hold([memoryview(payload)])
+                if self._over:
+                    return
+        except BadFrame as problem:
+            self._refuse(problem.code, str(problem))
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._pair.disarm()
+            self._loop.remove_reader(self._gateway)
+
+    def _resume(self) -> None:
+        full = self._backlog_size > relay_limits.BACKLOG_LIMIT or len(self._queue) > _MOST_UNSENT
+        if self._paused and not full and not self._lost.is_set() and not self._dropped:
+            self._paused = False
+            self._loop.add_reader(self._gateway, self._receive)
+            # What the core has left there is told once, and may be the last that comes.
+            if self._encrypted is not None or self._pair.is_told:
+                self._loop.call_soon(self._receive)
+
+    # To the gateway.
+
+    def _start_reading(self) -> None:
+        if not self._queue:
+            super()._start_reading()
+
+    def _stop_reading(self) -> None:
+        self._pair.disarm()
+        super()._stop_reading()
+
+    def _pass_on(self) -> None:
+        flags = self._pair.take_target()
+        if not flags:
+            if self._session.outgoing.pending:
+                # An answer to the gateway's TLS that the core has left, and nobody has come to yet.
+                self._flush()
+            try:
+                result = self._session.push(self._local.input, self._gateway, PUSH_SIZE)
+            except ssl.SSLError:
+                # The gateway has begun a message of TLS's own and keeps the rest back.
+                self._lose()
+                return
+            except OSError:
+                self._hang_up()
+                return
+            self._progress.sent += result >> _SIZE
+            flags = result & _MARKS
+        self._count()
+        if flags & _NOTHING:
+            return
+        if flags & _END:
+            self._end_input()
+            return
+        if flags & _FAILED:
+            self._hang_up()
+            return
+        if flags & _OUTGOING:
+            self._flush()
+        if self._reading:
+            self._pair.read_target()
+
+    def _write_to_gateway(self, kind: int, payload: bytes) -> None:
+        try:
+            self._session.write(write_frame(kind, payload, new_key()))
+        except ssl.SSLError:
+            self._lose()
+            return
+        self._flush()
+
+    @property
+    def _unsent(self) -> int:
+        return len(self._queue)
+
+    @property
+    def _descriptor(self) -> int:
+        return self._sock.fileno()
+
+    def _flush(self) -> None:
+        """Send what is encrypted."""
+        encrypted = self._session.outgoing.read()
+        if self._queue:
+            self._queue += encrypted
+        elif (sent := self._offer(encrypted)) < len(encrypted):
+            self._stop_reading()
+            self._queue += encrypted[sent:]
+            self._loop.add_writer(self._gateway, self._send_queue)
+        if len(self._queue) > _MOST_UNSENT:
+            self._pause()
+
+    def _offer(self, data: bytes | memoryview) -> int:
+        """How much of it the kernel takes. What the gateway said before it left is still to be read."""
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            return len(data)
+
+    def _send_queue(self) -> None:
+        with memoryview(self._queue) as whole, whole[:_MOST_SENT] as first:
+            sent = self._offer(first)
+        del self._queue[:sent]
+        if not self._queue:
+            self._loop.remove_writer(self._gateway)
+            self._resume()
+            self._start_reading()
+
+    # Ends.
+
+    def _leave(self) -> None:
+        self._pair.disarm()
+        # What else the core may have left of the local end is there again when that is read.
+        if self._pair.take_target() & _OUTGOING:
+            self._flush()
+        super()._leave()
+
+    def _send_close(self, code: int) -> None:
+        self._pair.disarm()
+        super()._send_close(code)
+
+    def _part(self) -> None:
+        # OpenSSL raises because the gateway has not ended TLS yet.
+        with suppress(ssl.SSLError):
+            self._session.unwrap()
+        self._flush()
+
+    async def _parted(self) -> None:
+        self._resume()
+        await self._lost.wait()
+
+    def _lose(self) -> None:
+        """The gateway has gone, or what comes is no TLS."""
+        self._pause()
+        if not self._lost.is_set() and (told := self._pair.take_client()):
+            # It had come before.
+            self._do_rest(told & ~_LOST)
+        self._lost.set()
+        self._end(self._closed(CONNECTION_LOST, "the connection to the gateway was lost"))
+
+    def _drop(self) -> None:
+        if self._dropped:
+            return
+        self._dropped = True
+        self._count()
+        self._pause()
+        self._loop.remove_writer(self._gateway)
+        self._lost.set()
+        self._pair.part()
+        self._sock.close()
+
+    def _count(self) -> None:
+        """Add what the core has passed on by itself."""
+        received, sent = self._pair.bytes_in, self._pair.bytes_out
+        self._progress.received += received - self._counted[0]
+        self._progress.sent += sent - self._counted[1]
+        self._counted = received, sent
