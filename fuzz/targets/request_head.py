@@ -16,7 +16,7 @@ from hatchway.gateway.admission.refusal import (
     render_refusal,
 )
 from hatchway.gateway.admission.request import BadParameter, read_tunnel_request
-from hatchway.sigv4.canonical import query_pairs
+from hatchway.sigv4.query import query_pairs
 from hatchway.sigv4.request import HttpRequest
 from hatchway.transport.core.loading import CORE
 from hatchway.transport.websocket.core_connection import read_usual_head

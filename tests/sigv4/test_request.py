@@ -11,13 +11,11 @@ from hatchway.sigv4.request import HttpRequest
 from hatchway.sigv4.signature import read_header_signature
 
 
-def test_the_repr_of_a_request_and_of_a_signature_hold_no_secret() -> None:
+def test_its_repr_holds_no_secret() -> None:
     request = signed(plain, session_token="secret-token")
-    signature = read_header_signature(request)
 
-    for text in (repr(request), repr(signature)):
-        assert "secret-token" not in text
-        assert signature.signature not in text
+    assert "secret-token" not in repr(request)
+    assert read_header_signature(request).signature not in repr(request)
 
 
 def test_its_parameters_are_in_canonical_encoding_in_the_order_of_the_query() -> None:

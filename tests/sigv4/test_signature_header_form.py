@@ -39,6 +39,13 @@ def joined(parts: dict[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in parts.items())
 
 
+def test_its_repr_holds_no_secret() -> None:
+    signature = read_header_signature(signed(plain, session_token="secret-token"))
+
+    assert "secret-token" not in repr(signature)
+    assert signature.signature not in repr(signature)
+
+
 @pytest.mark.parametrize(
     ("parts", "missing"),
     [

@@ -31,6 +31,7 @@ form may not have one; OpenTunnel uses it. Clients make them with `sign_headers`
 | module | holds |
 |---|---|
 | `request` | the part of an HTTP request that a signature covers |
+| `query` | names and values of its query string |
 | `canonical` | its canonical form, and the signature over it |
 | `keys` | credential scopes, and signing keys |
 | `signature` | reading a signature from a request |

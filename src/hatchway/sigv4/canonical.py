@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 from hatchway.sigv4.errors import IncompleteSignature, SignatureDoesNotMatch
 
@@ -26,12 +26,6 @@ _BLOCK = 64
 _INNER = bytes([byte ^ 0x36 for byte in range(256)])
 _OUTER = bytes([byte ^ 0x5C for byte in range(256)])
 
-_UNRESERVED = "[A-Za-z0-9_.~-]*+"
-_CANONICAL = f"{_UNRESERVED}(?:%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF]){_UNRESERVED})*+"
-"""Unreserved characters as themselves and every other byte as `%XX`: what `percent_encode` yields."""
-
-_is_canonical = re.compile(_CANONICAL).fullmatch
-_are_canonical_pairs = re.compile(f"{_CANONICAL}={_CANONICAL}(?:&{_CANONICAL}={_CANONICAL})*+").fullmatch
 _is_canonical_path = re.compile(r"(?:/[\w~-][\w.~-]*+)++", re.ASCII).fullmatch
 
 
@@ -55,30 +49,6 @@ def canonical_path(path: str) -> str:
     start = "/" if path.startswith("/") else ""
     end = "/" if path.endswith("/") else ""
     return quote(start + "/".join(segments) + end, errors="surrogatepass")
-
-
-def query_pairs(query: str) -> list[tuple[str, str]]:
-    """Names and values of a query string in their one canonical encoding, in the order given.
-
-    `+` is read as a space, as the parser of form-encoded parameters reads it: what is signed is what is
-    understood.
-    """
-    if _are_canonical_pairs(query):
-        # As clients write them.
-        return [pair.partition("=")[::2] for pair in query.split("&")]
-    pairs = []
-    for pair in query.split("&"):
-        if pair:
-            name, _, value = pair.partition("=")
-            pairs.append((_recode(name), _recode(value)))
-    return pairs
-
-
-def _recode(encoded: str) -> str:
-    if _is_canonical(encoded):
-        return encoded
-    octets = encoded.replace("+", " ").encode(errors="surrogatepass")
-    return quote(unquote_to_bytes(octets), safe="")
 
 
 def canonical_query(pairs: Iterable[tuple[str, str]], *, without: str | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
 
-from hatchway.sigv4.canonical import query_pairs
+from hatchway.sigv4.query import query_pairs
 
 
 # Not frozen: that doubles what one costs, and there is one for each tunnel.

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.transport.compiled import needs_core
 
-from hatchway.sigv4.canonical import query_pairs
+from hatchway.sigv4.query import query_pairs
 from hatchway.transport.core.loading import CORE
 from hatchway.transport.websocket.core_connection import read_usual_head
 from hatchway.transport.websocket.handshake import BadHandshake, Head, read_head

@@ -18,7 +18,6 @@ from hatchway.client.api import clock
 from hatchway.client.api.ec2_protocol import read_answer, write_parameters
 from hatchway.client.api.http_connection import HttpConnection, Waiting
 from hatchway.client.errors import ENCODED, NO_API, REQUEST_ID_HEADER, ApiError, printable
-from hatchway.sigv4.canonical import query_pairs
 from hatchway.sigv4.signing import sign_headers
 
 if TYPE_CHECKING:
@@ -234,6 +233,11 @@ class _Request(NamedTuple):
 
     @property
     def parameters(self) -> list[tuple[str, str]]:
+        # Of the endpoint URL, which hardly ever has one.
+        if not self.query:
+            return []
+        from hatchway.sigv4.query import query_pairs
+
         return query_pairs(self.query)
 
 

@@ -48,7 +48,7 @@ NO_ANSWER: Final = (
     " what firewalls stand between"
 )
 
-_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
+_ERRNO: Final = r"\[Errno (\d+)\]"
 
 SUBPROTOCOL_HEADER: Final = "Sec-WebSocket-Protocol"
 """In which we offer `HALF_CLOSE`, and a gateway that knows it says so (RFC 6455 section 11.3.4)."""
@@ -246,7 +246,7 @@ def as_the_system_says(error: Exception) -> Exception:
     """What an event loop's connection failed of, in the system's words: asyncio has its own, and where a name
     has several addresses no number of an error either. Of several it is the last one's, as of
     `create_connection`."""
-    numbers = _ERRNO.findall(str(error)) if isinstance(error, OSError) else []
+    numbers = re.findall(_ERRNO, str(error)) if isinstance(error, OSError) else []
     return OSError(int(numbers[-1]), os.strerror(int(numbers[-1]))) if numbers else error
 
 
