@@ -1,7 +1,7 @@
 """A second control plane and a gateway elsewhere, on PostgreSQL behind HAProxy: docs/scaling.md.
 
 `make ha` runs it: it takes half a minute of computing. What it is put together of,
-`tests/installation/test_joining.py` has piece by piece.
+`tests/machines/test_joining.py` has piece by piece.
 """
 
 import http.client
@@ -43,8 +43,8 @@ from tests.programs import needs
 from tests.store.postgresql_server import postgresql_server, server_programs
 from tests.trail_files import events_in
 
-from hatchway.installation.following import renew
 from hatchway.installation.joined import Joined
+from hatchway.machines.following import renew
 from hatchway.settings import DataDirectory
 
 FIRST, SECOND, ELSEWHERE, FRONT = "127.0.42.1", "127.0.42.2", "127.0.42.3", "127.0.42.10"

@@ -1,6 +1,5 @@
 """Installations and servers, as the tests of the commands make them."""
 
 from tests.cli.conftest import installed, serve, template
-from tests.installation.site import at_once, site
 
-__all__ = ["at_once", "installed", "serve", "site", "template"]
+__all__ = ["installed", "serve", "template"]

@@ -13,8 +13,8 @@ from hatchway.domain.machine import JOIN_TOKEN, JoinToken, Machine, Role
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation
-from hatchway.installation.joining import binding, write_join_token
 from hatchway.keys.machines import Grant, delete_grant, put_grant
+from hatchway.machines.join_tokens import binding, write_join_token
 from hatchway.pki.certificates import PkiProblem, certificates_in, fingerprint, is_issued_by
 from hatchway.pki.name_constraints import is_dns_name, names_beyond
 from hatchway.privileges import read_as_owner

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hatchway.domain.machine import Role
     from hatchway.installation.joined import Joined
-    from hatchway.installation.joining import JoinResult
+    from hatchway.machines.joining import JoinResult
     from hatchway.settings import DataDirectory
 
 _LONGEST_TOKEN: Final = 512
@@ -81,7 +81,7 @@ def join(
     Example:
       hatchway join --api-url https://hatchway.example:8443 --data-dir /var/lib/hatchway -
     """
-    from hatchway.installation import joining
+    from hatchway.machines import joining
 
     directory = data_directory(data_dir)
     if token == "-":  # noqa: S105 - what stands for standard input
@@ -161,7 +161,7 @@ def _gone_on(directory: "DataDirectory", joined: "Joined", token: str) -> "JoinR
         CommandFailed: none was: it is a machine's that has joined.
     """
     from hatchway.failures import failures
-    from hatchway.installation.joining import gone_on
+    from hatchway.machines.joining import gone_on
 
     with failures():
         result = gone_on(directory, joined, token)

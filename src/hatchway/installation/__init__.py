@@ -7,9 +7,7 @@
 |---|---|
 | `creation` | making one (`hatchway init`) |
 | `installation` | opening it, its names and its certificate |
-| `joining` | making one by a join token (`hatchway join`) |
-| `joined`, `following` | what a machine that joined keeps of itself, and how the rest is kept up |
-| `machine_calls`, `machine_api` | asking the API as a machine |
+| `joined` | what a machine that joined keeps of itself |
 | `secret_files` | the files as secrets: made for their owner alone, and kept so |
 | `api_location` | where this machine's API is, noted down by the server for commands |
 | `backup`, `backup_set` | `hatchway backup`, and what a backup consists of |

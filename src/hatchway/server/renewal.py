@@ -11,9 +11,9 @@ import structlog
 
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
-from hatchway.installation.following import renew
 from hatchway.installation.joined import Joined
-from hatchway.installation.machine_api import NOT_KNOWN, Refused
+from hatchway.machines.api import NOT_KNOWN, Refused
+from hatchway.machines.following import renew
 from hatchway.server.certificates import renew_when_due
 from hatchway.server.options import ServerOptions
 from hatchway.settings import Address, DataDirectory, is_everywhere

@@ -22,12 +22,12 @@ from hatchway.control.own_keys import Authority, OwnKeys
 from hatchway.control.plane import ControlPlane
 from hatchway.control.process import open_plane
 from hatchway.domain.machine import Role
-from hatchway.installation import joining, machine_calls
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation, open_installation
-from hatchway.installation.joining import JoinResult, join
 from hatchway.keys.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile
 from hatchway.keys.vault import Vault
+from hatchway.machines import calls, joining
+from hatchway.machines.joining import JoinResult, join
 from hatchway.settings import Address, DataDirectory
 from hatchway.transport.listening.sources import Sources
 
@@ -110,8 +110,8 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
-    monkeypatch.setattr(machine_calls, "_POLL_SECONDS", 0.01)
-    for module in (machine_calls, joining):
+    monkeypatch.setattr(calls, "_POLL_SECONDS", 0.01)
+    for module in (calls, joining):
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
     for there in (renewal, joining_there):
         monkeypatch.setattr(there, "PAUSE", timedelta(0))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.cli.in_process import Ran, run
 from tests.gateway.account import ENDPOINT, endpoint
-from tests.installation.site import Site
+from tests.machines.site import Site
 
 from hatchway.administration.joining import list_join_tokens, list_machines, remove_machine
 from hatchway.control.housekeeping.tasks import lead
@@ -267,7 +267,7 @@ def test_one_that_is_interrupted_says_that_nothing_is_in_place_and_how_to_go_on(
 
     given, got = token(site), tmp_path / "cp"
     with monkeypatch.context() as patched:
-        patched.setattr("hatchway.installation.joining.post", interrupted)
+        patched.setattr("hatchway.machines.joining.post", interrupted)
         ran = run("join", given, "--api-url", site.url, "--data-dir", str(got))
     assert (ran.code, ran.output) == (code, "")
     assert ran.errors.startswith("hatchway: interrupted, nothing is in place: to go on where this was")

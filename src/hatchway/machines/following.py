@@ -11,7 +11,10 @@ from typing import Final
 from hatchway.domain.machine import Role
 from hatchway.errors import CommandFailed, reason
 from hatchway.installation.joined import Joined
-from hatchway.installation.machine_calls import (
+from hatchway.installation.secret_files import replace_private
+from hatchway.keys.key_files import KeyProblem, read_keys
+from hatchway.keys.machines import GATEWAY
+from hatchway.machines.calls import (
     FILES,
     KINDS,
     MOST_NAMES,
@@ -20,9 +23,6 @@ from hatchway.installation.machine_calls import (
     own_names,
     read_given,
 )
-from hatchway.installation.secret_files import replace_private
-from hatchway.keys.key_files import KeyProblem, read_keys
-from hatchway.keys.machines import GATEWAY
 from hatchway.pki.certificates import PkiProblem, certificates_in
 from hatchway.pki.renewal import is_due
 from hatchway.privileges import read_as_owner

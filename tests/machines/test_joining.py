@@ -26,7 +26,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.cli.in_process import run
 from tests.gateway.account import ENDPOINT, endpoint
-from tests.installation.site import STORE_URL, Site
+from tests.machines.site import STORE_URL, Site
 
 from hatchway.administration import certificate_authority, gateway_key, master_key
 from hatchway.administration.joining import (
@@ -47,17 +47,17 @@ from hatchway.control.machines.unfinished import RETENTION, purge_unfinished_mac
 from hatchway.control.own_keys import Authority, OwnKeys
 from hatchway.domain.machine import MACHINE_TOKEN, KeyState, Role
 from hatchway.errors import BadUsage, CommandFailed
-from hatchway.installation import joining, machine_api, machine_calls
 from hatchway.installation.backup import make_backup
-from hatchway.installation.following import renew
 from hatchway.installation.installation import open_installation
 from hatchway.installation.joined import Joined
-from hatchway.installation.joining import join
-from hatchway.installation.machine_api import Refused
 from hatchway.installation.restore import restore_backup
 from hatchway.keys.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile, read_master_keys
 from hatchway.keys.machines import AUTHORITY, Grant, new_machine_key, put_grant
 from hatchway.keys.vault import Vault
+from hatchway.machines import api, calls, join_tokens, joining
+from hatchway.machines.api import Refused
+from hatchway.machines.following import renew
+from hatchway.machines.joining import join
 from hatchway.pki.certificate_authority import SERVER_LIFETIME, create_ca
 from hatchway.pki.certificates import certificate_names, certificates_in, expiry, is_issued_by
 from hatchway.pki.renewal import RENEW_BEFORE
@@ -183,15 +183,19 @@ def test_what_a_token_says_of_vpcs_and_endpoints_no_program_takes_for_a_token_th
 ) -> None:
     """One of before read two parts, the latter a digest in base64."""
     token = site.token(Role.GATEWAY, vpcs=("lab",))
-    secret, pin, bound = joining.read_join_token(token)
-    assert bound == joining.binding(["lab", "lab"], []) != joining.binding([], ["lab"])
-    assert joining.read_join_token(site.token(Role.GATEWAY))[2] is None
-    for text in (token, joining.write_join_token(secret, None, bound)):
+    secret, pin, bound = join_tokens.read_join_token(token)
+    assert bound == join_tokens.binding(["lab", "lab"], []) != join_tokens.binding([], ["lab"])
+    assert join_tokens.read_join_token(site.token(Role.GATEWAY))[2] is None
+    for text in (token, join_tokens.write_join_token(secret, None, bound)):
         with pytest.raises(binascii.Error):
             base64.b64decode(text.partition(".")[2] + "=", altchars=b"-_", validate=True)
-    assert joining.read_join_token(joining.write_join_token(secret, None, bound)) == (secret, None, bound)
-    assert joining.read_join_token(joining.write_join_token(secret, None)) == (secret, None, None)
-    assert joining.read_join_token(joining.write_join_token(secret, pin)) == (secret, pin, None)
+    assert join_tokens.read_join_token(join_tokens.write_join_token(secret, None, bound)) == (
+        secret,
+        None,
+        bound,
+    )
+    assert join_tokens.read_join_token(join_tokens.write_join_token(secret, None)) == (secret, None, None)
+    assert join_tokens.read_join_token(join_tokens.write_join_token(secret, pin)) == (secret, pin, None)
 
 
 def test_a_gateway_that_is_bound_to_endpoints_is_no_machine_to_a_program_that_knows_of_none(
@@ -251,7 +255,7 @@ def interruption(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         return instead
 
     if request.param == "before the answer is read":
-        monkeypatch.setattr(machine_api, "_ask", _only_of_joining(machine_api._ask, ends))
+        monkeypatch.setattr(api, "_ask", _only_of_joining(api._ask, ends))
     else:
         monkeypatch.setattr(joining, "_put_files", ends(joining._put_files, after=False))
     yield left
@@ -302,13 +306,13 @@ def test_a_joining_that_was_interrupted_goes_on_by_the_same_token_as_the_same_ma
 
 
 def joining_digest(token: str) -> str:
-    return hashlib.sha256(joining.read_join_token(token)[0].encode()).hexdigest()
+    return hashlib.sha256(join_tokens.read_join_token(token)[0].encode()).hexdigest()
 
 
 def test_one_that_joins_again_and_again_does_not_fill_the_trail(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token, *_ = joining.read_join_token(site.token(Role.GATEWAY))
+    token, *_ = join_tokens.read_join_token(site.token(Role.GATEWAY))
     monkeypatch.setattr(joining_there, "PAUSE", timedelta(seconds=2))
     _, public = new_machine_key()
     body = json.dumps({"name": "gw", "public_key": base64.b64encode(public).decode()}).encode()
@@ -322,7 +326,7 @@ def test_one_that_joins_again_and_again_does_not_fill_the_trail(
 
 
 def test_a_machine_that_never_came_back_is_listed_so_and_taken_out_after_a_day(site: Site) -> None:
-    token, *_ = joining.read_join_token(site.token(Role.GATEWAY))
+    token, *_ = join_tokens.read_join_token(site.token(Role.GATEWAY))
     _, public = new_machine_key()
     body = json.dumps({"name": "ghost", "public_key": base64.b64encode(public).decode()}).encode()
     status, text = post(site, "/machine/v1/join", token, body)
@@ -558,8 +562,8 @@ def test_another_api_is_asked_where_the_first_is_away(site: Site, tmp_path: Path
 
 def test_a_token_is_shown_to_nobody_but_who_proves_to_be_of_its_ca(site: Site, tmp_path: Path) -> None:
     token = site.token(Role.CONTROL)
-    secret, *_ = joining.read_join_token(token)
-    forged = joining.write_join_token(secret, bytes(32))
+    secret, *_ = join_tokens.read_join_token(token)
+    forged = join_tokens.write_join_token(secret, bytes(32))
     with pytest.raises(CommandFailed, match="does not name the CA of this join token"):
         join(DataDirectory(tmp_path / "cp"), forged, [site.url])
     with pytest.raises(CommandFailed, match="is not accepted"):
@@ -579,7 +583,7 @@ def test_a_token_is_shown_to_nobody_but_who_proves_to_be_of_its_ca(site: Site, t
 def test_what_is_no_whole_token_is_told_so_before_anybody_is_asked(
     text: str, site: Site, tmp_path: Path
 ) -> None:
-    secret, *_ = joining.read_join_token(site.token(Role.CONTROL))
+    secret, *_ = join_tokens.read_join_token(site.token(Role.CONTROL))
     with pytest.raises(BadUsage, match="this is no join token"):
         join(DataDirectory(tmp_path / "cp"), text.format(secret), ["https://localhost:1"])
 
@@ -628,7 +632,7 @@ def test_a_control_plane_without_the_cas_key_has_the_one_with_it_issue(site: Sit
 def test_a_machine_whose_certificate_does_not_come_has_all_else_and_fetches_it_later(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine_calls, "CERTIFICATE_SECONDS", 0.0)
+    monkeypatch.setattr(calls, "CERTIFICATE_SECONDS", 0.0)
     got = DataDirectory(tmp_path / "gw")
     with site.without_the_cas_key():
         result = site.join(got.path, Role.GATEWAY)
@@ -640,7 +644,7 @@ def test_a_machine_whose_certificate_does_not_come_has_all_else_and_fetches_it_l
 
 def test_a_key_that_was_damaged_on_its_way_is_not_taken() -> None:
     with pytest.raises(CommandFailed, match="the API has given a damaged key"):
-        machine_calls.read_given("nonsense")
+        calls.read_given("nonsense")
 
 
 def test_a_certificate_is_renewed_before_it_ends_and_no_sooner(site: Site, tmp_path: Path) -> None:
@@ -898,7 +902,7 @@ BAD_BODIES = {
 
 @pytest.mark.parametrize("said", BAD_BODIES)
 def test_what_no_machine_of_ours_sends_is_refused_and_leaves_the_token_good(said: str, site: Site) -> None:
-    token, *_ = joining.read_join_token(site.token(Role.CONTROL))
+    token, *_ = join_tokens.read_join_token(site.token(Role.CONTROL))
     status, text = post(site, "/machine/v1/join", token, BAD_BODIES[said])
     assert (status, said in text) == (400, True), text
     assert {each.uses for each in list_join_tokens(site.installation) if each.id in token} == {0}

@@ -14,11 +14,11 @@ from hatchway.domain.machine import Role
 from hatchway.errors import CommandFailed
 from hatchway.installation.installation import machine_names, private_addresses
 from hatchway.installation.joined import Joined
-from hatchway.installation.machine_api import NotTrusted, Refused, post, trusting
 from hatchway.installation.secret_files import replace_private
 from hatchway.keys.key_files import GATEWAY_KEY, MASTER_KEY, Keys, parse_keys
 from hatchway.keys.machines import GATEWAY, MASTER, open_sealed, seal_context, told_ids
 from hatchway.keys.vault import Unsealable
+from hatchway.machines.api import NotTrusted, Refused, post, trusting
 from hatchway.pki.certificate_authority import new_request
 from hatchway.pki.certificates import (
     KeyPair,

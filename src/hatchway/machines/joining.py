@@ -18,7 +18,6 @@ import hashlib
 import ipaddress
 import json
 import os
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,13 +26,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from hatchway.domain.bearer_token import InvalidToken
-from hatchway.domain.machine import JOIN_TOKEN, Role
+from hatchway.domain.machine import Role
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.atomic_directory import failing, filled_directory, replaced_files
 from hatchway.installation.installation import machine_names
 from hatchway.installation.joined import Joined
-from hatchway.installation.machine_api import (
+from hatchway.installation.secret_files import replace_private, write_private
+from hatchway.keys.key_files import MACHINE, STORE_LOCATION, KeyProblem, read_keys, read_private_file
+from hatchway.keys.machines import new_machine_key, public_key_of
+from hatchway.machines.api import (
     NOT_KNOWN,
     Refused,
     check_url,
@@ -41,7 +42,7 @@ from hatchway.installation.machine_api import (
     post,
     trusting,
 )
-from hatchway.installation.machine_calls import (
+from hatchway.machines.calls import (
     FILES,
     KINDS,
     PAUSE_SECONDS,
@@ -52,9 +53,7 @@ from hatchway.installation.machine_calls import (
     own_names,
     read_given,
 )
-from hatchway.installation.secret_files import replace_private, write_private
-from hatchway.keys.key_files import MACHINE, STORE_LOCATION, KeyProblem, read_keys, read_private_file
-from hatchway.keys.machines import new_machine_key, public_key_of
+from hatchway.machines.join_tokens import binding, read_join_token
 from hatchway.pki.certificate_authority import new_request
 from hatchway.pki.certificates import KeyPair, is_for_key
 from hatchway.pki.name_constraints import is_dns_name
@@ -74,8 +73,6 @@ _BOUND_OTHERWISE: Final = (
 )
 _ROOM: Final = 131_072
 """Bytes that have to be free: more than all files of a machine take."""
-_BINDING_BYTES: Final = 9
-_BINDING: Final = re.compile(r"([A-Za-z0-9_-]{12})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,48 +300,6 @@ def _left(path: Path, digest: str) -> bytes | None:
         return None
     except KeyProblem as problem:
         raise CommandFailed(str(problem)) from problem
-
-
-def read_join_token(text: str) -> tuple[str, bytes | None, str | None]:
-    """The secret part; the SHA-256 of the CA's certificate, and the `binding`, each if it has one.
-
-    Raises:
-        BadUsage: it is no join token.
-    """
-    secret, *more = text.strip().split(".")
-    pin, bound = (*more, "", "")[:2]
-    try:
-        JOIN_TOKEN.read(secret)
-        digest = base64.b64decode(pin + "=", altchars=b"-_", validate=True) if pin else None
-        if digest is not None and len(digest) != 32:
-            raise InvalidToken
-        if len(more) > 2 or (more and not more[-1]) or not _BINDING.fullmatch(bound):
-            raise InvalidToken
-    except (InvalidToken, ValueError) as problem:
-        raise BadUsage(
-            "this is no join token: give the whole of what 'hatchway join-token create' has printed, hwj_…"
-        ) from problem
-    return secret, digest, bound or None
-
-
-def write_join_token(secret: str, fingerprint: bytes | None, bound: str | None = None) -> str:
-    """The text of all.
-
-    Programs from before gateways were bound to endpoints take none with a binding for a token: neither they
-    nor a control plane of theirs makes a gateway of it that serves what it should not.
-    """
-    pin = "" if fingerprint is None else base64.urlsafe_b64encode(fingerprint).rstrip(b"=").decode("ascii")
-    return ".".join((secret, pin, bound) if bound else (secret, pin) if pin else (secret,))
-
-
-def binding(vpcs: Sequence[str], endpoints: Sequence[str]) -> str | None:
-    """What a join token says of those that a gateway is to be bound to: enough to tell whether it is so. None
-    where it is bound to none."""
-    if not vpcs and not endpoints:
-        return None
-    text = json.dumps([sorted(set(vpcs)), sorted(set(endpoints))])
-    digest = hashlib.sha256(text.encode()).digest()[:_BINDING_BYTES]
-    return base64.urlsafe_b64encode(digest).decode("ascii")
 
 
 def _is_address(text: str) -> bool:
