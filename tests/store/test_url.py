@@ -81,15 +81,15 @@ def test_a_url_is_shown_without_its_password(url: str) -> None:
 
 def test_what_the_driver_says_is_told_when_it_holds_no_secret() -> None:
     problem = OperationalError("SELECT 1", None, Exception('database "hatchway" does not exist'))
-    assert show_problem(WELL_SPELT[0], problem) == (
-        'cannot use the store hatchway at 127.0.0.1:1: database "hatchway" does not exist'
+    assert show_problem(WELL_SPELT[0], problem).startswith(
+        'cannot use the store hatchway at 127.0.0.1:1: database "hatchway" does not exist ('
     )
     assert show_problem("sqlite:////nowhere/x.db", problem).startswith("cannot use the store /nowhere/x.db: ")
 
 
 def test_of_a_right_that_lacks_and_a_full_disk_it_is_told_what_to_do() -> None:
     for code, told in (
-        ("42501", "see the store's URL and the server's grants"),
+        ("42501", "See the store's URL and the server's grants"),
         ("53100", "free some space"),
     ):
         original = Exception("permission denied for table users")

@@ -47,6 +47,7 @@ else.
 | `copies` | copies of an embedded store while it is in use |
 | `url` | the store's URL, shown without its password |
 | `problems` | what is wrong with a store, in words for whoever runs it |
+| `login_problems` | what keeps a program out of PostgreSQL, and what to mend |
 | `migrations` | Alembic's; one file a change in `versions` |
 
 What must hold here:

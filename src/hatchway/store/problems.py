@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from hatchway.store.login_problems import GONE, remedy
 from hatchway.store.schema import BeingRestored, SchemaMismatch
 from hatchway.store.sqlite_file import FileMisused
 
@@ -34,10 +35,6 @@ _NOT_OPENED: Final = (
     " files must be the directory's owner's (chown), none of them a link to what is not"
 )
 _DAMAGED: Final = "the store is damaged: restore it from a backup"
-_GONE: Final = (
-    "the database server cannot be reached, has refused the login, has no connection free, or has ended the"
-    " connection: see that it runs, that the store's URL is right, and that max_connections is enough"
-)
 _BEING_RESTORED: Final = (
     "the store is being restored, or its restoration was not finished: it is used as soon as it is whole; if"
     " nobody restores it, see what pg_restore has said, and restore it again"
@@ -45,6 +42,11 @@ _BEING_RESTORED: Final = (
 _SILENT: Final = "the store does not answer: see whether the database server, or the store's disk, hangs"
 _NOT_ADMITTED: Final = (
     "the database server does not admit this program: see the store's URL and the server's grants"
+)
+_NO_RIGHT: Final = (
+    "the database role lacks a right: commands and control planes need the role that owns the tables, in its"
+    " own database, gateways the grants of docs/operating.md, repeated after an upgrade. See the store's URL"
+    " and the server's grants"
 )
 
 _OF_SQLITE: Final = {
@@ -70,14 +72,14 @@ _OF_POSTGRESQL: Final = {
     "53100": _FULL,
     "25006": _READ_ONLY_DATABASE,
     # It has waited in vain for what comes next in a transaction.
-    "25P03": _GONE,
-    "42501": _NOT_ADMITTED,
+    "25P03": GONE,
+    "42501": _NO_RIGHT,
     # A table is not there yet.
     "42P01": _BEING_RESTORED,
     "28": _NOT_ADMITTED,
-    "08": _GONE,
-    "53": _GONE,
-    "57": _GONE,
+    "08": GONE,
+    "53": GONE,
+    "57": GONE,
     "58": _UNREADABLE,
     "XX": _DAMAGED,
 }
@@ -183,7 +185,7 @@ def _explain_alone(problem: BaseException) -> str | None:
         return _SILENT
     if isinstance(problem, PendingRollbackError):
         # A statement before it in its transaction has found that.
-        return _GONE
+        return GONE
     if isinstance(problem, sqlite3.Error):
         return _of_sqlite(problem)
     if not isinstance(problem, DBAPIError):
@@ -197,7 +199,7 @@ def _explain_alone(problem: BaseException) -> str | None:
         return _READ_ONLY_DATABASE
     if code is not None:
         return _OF_POSTGRESQL.get(code) or _OF_POSTGRESQL.get(code[:2])
-    return _GONE if isinstance(problem, OperationalError) else None
+    return remedy(str(problem.orig)) if isinstance(problem, OperationalError) else None
 
 
 def _of_sqlite(problem: sqlite3.Error) -> str | None:

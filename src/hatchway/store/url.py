@@ -36,9 +36,10 @@ _OPEN_OPTIONS: Final = frozenset(
 )
 """Whose values may be shown: those of all others may be secret (libpq: "Parameter Key Words")."""
 
-_WORDLESS: Final = frozenset({"25006", "42501", "42P01", "53100", "XX000"})
+_WORDLESS: Final = frozenset({None, "25006", "42501", "42P01", "53100", "XX000"})
 """PostgreSQL's codes of a database that may only be read, a right that lacks, a table that is not there, a
-full disk and what it calls internal (appendix A: "PostgreSQL Error Codes")."""
+full disk and what it calls internal (appendix A: "PostgreSQL Error Codes"); none of a connection that was not
+made."""
 
 _FORMS: Final = (
     "write it as postgresql+psycopg://user:password@host:port/name, with each of : / @ ? # % and space in the"
