@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from tests.cli.conftest import listen
@@ -47,6 +48,20 @@ def test_a_name_for_which_the_ca_may_issue_is_to_be_told_to_the_server(installat
     listen(installation, "10.9.9.9:8443", "10.8.8.8", "api.localhost")
     assert for_host(installation, "https://10.8.8.8:8443", FAR, private_ca=True).notes == ()
     assert here(installation, "https://api.localhost", private_ca=True).url == "https://api.localhost"
+
+
+def test_of_an_address_that_nobody_gave_no_option_is_named_but_as_the_way_out(
+    installation: Installation,
+) -> None:
+    listen(installation, "127.0.0.1:8443")
+    noted = ApiLocation.read(installation.directory)
+    replace(noted, url="https://8.8.8.8:8443").write(installation.directory)
+    for ask, option in ((partial(for_host, instance=FAR), "--api-url"), (here, "--endpoint-url")):
+        with pytest.raises(BadUsage) as caught:
+            ask(installation, None, private_ca=True)
+        told = str(caught.value)
+        assert told.startswith("the API's own address https://8.8.8.8:8443: the API's certificate is not for")
+        assert f": give {option} with a name or address of these, or" in told
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])

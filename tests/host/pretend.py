@@ -61,7 +61,7 @@ PROGRAMS = {
             ;;
         esac
         if [ "$mode" = t ]; then exit 0; fi
-        command= account= pubkey= methods= root= users=
+        command= account= pubkey= methods= root= users= pam=
         while IFS= read -r line; do
             value=${line#* }
             case $line in
@@ -70,6 +70,7 @@ PROGRAMS = {
             'PubkeyAuthentication '*) pubkey=${pubkey:-$value} ;;
             'AuthenticationMethods '*) methods=${methods:-$value} ;;
             'PermitRootLogin '*) root=${root:-$value} ;;
+            'UsePAM '*) pam=${pam:-$value} ;;
             'AllowUsers '*) users="${users}allowusers $value$NL" ;;
             'DenyUsers '*) users="${users}denyusers $value$NL" ;;
             'AllowGroups '*) users="${users}allowgroups $value$NL" ;;
@@ -85,6 +86,7 @@ authenticationmethods ${methods:-any}
 permitrootlogin ${root:-without-password}
 listenaddress [::]:2222
 listenaddress 0.0.0.0:2222"
+        if [ -n "$pam" ]; then echo "usepam $pam"; fi
         printf '%s' "$users"
         printf '%s' "${keys:-$ROOT/etc/ssh/host_key$NL}" | sed 's/^/hostkey /'
     """,
@@ -103,6 +105,7 @@ listenaddress 0.0.0.0:2222"
     """,
     "getent": r"""
         if [ "$1" = hosts ]; then exit 2; fi
+        if [ "$1" = shadow ]; then grep "^$2:" "$ROOT/shadow"; exit; fi
         if [ $# = 1 ]; then cat "$ROOT/users"; else cat "$ROOT/entry"; fi
     """,
     # What root owns on a host is somebody else's here.
@@ -189,6 +192,8 @@ postgres:x:100:100::/var/lib/postgresql:/bin/bash
 ec2-user:x:1000:1000::/home/ec2-user:/bin/sh
 nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin
 """
+
+SHADOW = "root:*:19000:0:99999:7:::\nhatchway-keys:!:19000::::::\nec2-user:*:19000:0:99999:7:::\n"
 
 FORMER_COMMAND = (
     "#!/bin/sh\n# sshd's AuthorizedKeysCommand: asks Hatchway which keys let USER into this host.\n"
@@ -319,7 +324,7 @@ def make_host(root: Path, shell: str = "sh") -> Host:
         "owner": "hatchway\n",
     }
     entry = "hatchway-keys:x:999:999::/nonexistent:/sbin/nologin\n"
-    for name, text in {**contents, "users": USERS, "entry": entry}.items():
+    for name, text in {**contents, "users": USERS, "entry": entry, "shadow": SHADOW}.items():
         (root / name).write_text(text)
     (root / "etc/ssh/host_key").write_text("private\n")
     made = Host(root, shell)

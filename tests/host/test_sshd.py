@@ -147,6 +147,34 @@ def test_a_user_whom_sshd_keeps_out_is_named_with_the_reason(
     assert set(asked.split(", ")) <= {"users yet to be made", "root", "ec2-user"}
 
 
+@pytest.mark.parametrize("line", ["", "UsePAM no\n"])
+@pytest.mark.parametrize("password", ["!", "!!", "!$6$abc"])
+def test_an_account_that_is_locked_is_named_where_sshd_takes_no_key_for_it(
+    one_host: Host, line: str, password: str
+) -> None:
+    with one_host.sshd_config.open("a") as file:
+        file.write(line)
+    shadow = one_host.root / "shadow"
+    shadow.write_text(shadow.read_text().replace("ec2-user:*", f"ec2-user:{password}"))
+    start(one_host, "-D")
+    status, text = seen(one_host)
+    assert status == 0
+    assert "lets in no key from Hatchway for ec2-user: the account is locked" in text
+    assert "usermod -p '*' ec2-user" in text
+    # The command's own account is locked too, and lets nobody in.
+    assert "asks Hatchway for keys of: users yet to be made, root\n" in text
+
+
+def test_an_account_that_is_locked_is_let_in_with_pam(one_host: Host) -> None:
+    with one_host.sshd_config.open("a") as file:
+        file.write("UsePAM yes\n")
+    shadow = one_host.root / "shadow"
+    shadow.write_text(shadow.read_text().replace("ec2-user:*", "ec2-user:!"))
+    start(one_host, "-D")
+    _, text = seen(one_host)
+    assert "asks Hatchway for keys of: users yet to be made, root, ec2-user\n" in text
+
+
 def test_who_is_kept_out_by_his_address_alone_is_not_kept_out(one_host: Host) -> None:
     with one_host.sshd_config.open("a") as file:
         file.write("DenyUsers *@192.0.2.66\n")

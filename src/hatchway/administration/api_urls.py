@@ -53,7 +53,7 @@ def here(installation: Installation, given: str | None, *, private_ca: bool) -> 
         BadUsage: it is no URL of an API, or the certificate is not for its host.
     """
     location = ApiLocation.read(installation.directory)
-    url = _checked("--endpoint-url", given or location.url, installation, location, private_ca=private_ca)
+    url = _checked("--endpoint-url", given, location.url, installation, location, private_ca=private_ca)
     if given is None and not location.noted:
         note = (
             f"no server has noted yet where its API listens: the profile has {url.url}, where it does unless"
@@ -70,7 +70,7 @@ def elsewhere(installation: Installation, given: str | None, *, private_ca: bool
         BadUsage: likewise, or no other machine reaches it.
     """
     location = ApiLocation.read(installation.directory)
-    url = _checked("--endpoint-url", given or location.url, installation, location, private_ca=private_ca)
+    url = _checked("--endpoint-url", given, location.url, installation, location, private_ca=private_ca)
     if _is_loopback(url.host):
         ways = "give --endpoint-url" if location.everywhere else f"{_LISTEN}, or give --endpoint-url"
         raise BadUsage(
@@ -89,7 +89,7 @@ def for_host(
     """
     location = ApiLocation.read(installation.directory)
     if given is not None:
-        url = _checked("--api-url", given, installation, location, private_ca=private_ca)
+        url = _checked("--api-url", given, given, installation, location, private_ca=private_ca)
         if _is_loopback(url.host) and not _is_here(instance):
             note = f"{url.host} is the host itself: what listens there must lead to this API"
             return ApiUrl(url.url, (*url.notes, note))
@@ -103,7 +103,7 @@ def for_host(
                 f"{wanted} leads nowhere from {instance.name}: {ways} with a name or address of this machine"
             )
         wanted = f"https://{Address(address, urlsplit(wanted).port or 443)}"
-    url = _checked("--api-url", wanted, installation, location, private_ca=private_ca)
+    url = _checked("--api-url", None, wanted, installation, location, private_ca=private_ca)
     note = f"the host is to ask {url.url}; if it does not reach that, give --api-url"
     return ApiUrl(url.url, (*url.notes, note))
 
@@ -178,8 +178,17 @@ def check_issuable(
 
 
 def _checked(
-    option: str, url: str, installation: Installation, location: ApiLocation, *, private_ca: bool
+    option: str,
+    given: str | None,
+    default: str,
+    installation: Installation,
+    location: ApiLocation,
+    *,
+    private_ca: bool,
 ) -> ApiUrl:
+    """The URL that the option gives, or else the default."""
+    url = default if given is None else given
+    what = f"the API's own address {url}" if given is None else f"{option} {url}"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -193,18 +202,20 @@ def _checked(
         )
     if is_everywhere(host):
         raise BadUsage(
-            f"{option} {url}: a server listens at {host}, but nobody reaches it there: give a name or address"
+            f"{what}: a server listens at {host}, but nobody reaches it there: give a name or address"
         )
     names = _names(installation, location)
     if names is None or is_covered(host, names):
         return ApiUrl(url)
     others = list(dict.fromkeys(name for name in names if not _is_loopback(name)))
     problem = (
-        f"{option} {url}: the API's certificate is not for {host}, so that clients refuse it. It is for"
+        f"{what}: the API's certificate is not for {host}, so that clients refuse it. It is for"
         f" {', '.join(others) or 'this machine alone'}"
     )
     if private_ca:
-        raise BadUsage(f"{problem}: give one of these, or {_way_to_cover(host, installation.directory)}")
+        names_one = f"give {option} with a name or address of these" if others else f"give {option}"
+        one = names_one if given is None else "give one of these"
+        raise BadUsage(f"{problem}: {one}, or {_way_to_cover(host, installation.directory)}")
     return ApiUrl(url, (f"{problem}: only what shows them another one can be in front of it there",))
 
 

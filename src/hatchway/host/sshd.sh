@@ -261,8 +261,11 @@ judge() {
     denied_users=
     allowed_groups=
     denied_groups=
+    # An sshd that was built without PAM says nothing of it.
+    pam=no
     while read -r keyword value; do
         case $keyword in
+        usepam) pam=$value ;;
         authorizedkeyscommand) runs=$value ;;
         authorizedkeyscommanduser) runs_as=$value ;;
         pubkeyauthentication) [ "$value" = yes ] || reason="it has PubkeyAuthentication $value" ;;
@@ -314,7 +317,22 @@ END_OF_CONFIGURATION
         reason="it has DenyGroups$denied_groups"
     elif [ -n "$allowed_groups" ] && ! matches "$allowed_groups" "$groups"; then
         reason="it has AllowGroups$allowed_groups"
+    elif [ "$pam" = no ] && [ "$1" != "$account" ] && is_locked "$1"; then
+        reason="the account is locked, by the ! in its password, and sshd without PAM takes no key for such a one (usermod"
+        reason="$reason -p '*' $1 leaves it without a password and open to keys; or set UsePAM yes)"
     fi
+}
+
+# is_locked USER: as sshd sees it on Linux (auth.c, platform.c: LOCKED_PASSWD_PREFIX).
+is_locked() {
+    { getent shadow "$1" || cat /etc/shadow; } 2>/dev/null | (
+        while IFS=: read -r name password _; do
+            case $name:$password in
+            "$1":!*) exit 0 ;;
+            esac
+        done
+        exit 1
+    )
 }
 
 # matches PATTERNS NAMES: whether a pattern matches one of the names, from some address or other.
