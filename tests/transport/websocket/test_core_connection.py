@@ -275,6 +275,15 @@ def test_a_client_that_is_slow_gets_everything_in_order_what_the_gateway_says_it
         (struct.pack(">BBQ", 0x82, 0xFF, 1 << 62), 1009),
         (frame(BINARY, b"x", fin=False) + frame(BINARY, b"y"), 1002),
         (frame(CLOSE, b"\x0f\xa0"), 4000),
+        (frame(CLOSE, b"\x0f\xa0", key=b"1234"), 4000),
+        (frame(CLOSE, b"\x0f\xa0with a reason"), 4000),
+        (frame(CLOSE), 1000),
+        (frame(CLOSE, b"\x0f\xa0", key=None), 1002),
+        (frame(CLOSE, b"\x0f\xa0", rsv=4), 1002),
+        (frame(CLOSE, b"\x0f\xa0", fin=False), 1002),
+        (frame(CLOSE, b"\x03\xee"), 1002),
+        (frame(CLOSE, b"\x0f"), 1002),
+        (frame(CLOSE, b"\x0f\xa0") + frame(BINARY, b"y"), 4000),
     ],
 )
 def test_what_is_no_plain_data_ends_as_it_does_without_the_core(
@@ -431,6 +440,10 @@ class Told:
     def __init__(self) -> None:
         self.data = bytearray()
         self.size = 0
+        self.code: int | None = None
+
+    def client_closes(self, code: int) -> None:
+        self.code = code
 
     def carried(self, size: int) -> None:
         self.size += size
@@ -486,8 +499,10 @@ class Scripted:
     def take_rest(self) -> bytes:
         return b"left"
 
+    plain = b"\x89\x00"
+
     def take_plain(self) -> bytes:
-        return b"\x89\x00"
+        return self.plain
 
     def take_encrypted(self) -> bytes:
         return b"records"
@@ -499,7 +514,7 @@ class Scripted:
 class Parser:
     """Of frames that the core does not take."""
 
-    is_busy = False
+    is_busy = behind = False
 
     def __init__(self) -> None:
         self.given = b""
@@ -563,6 +578,20 @@ def test_what_the_core_leaves_to_python_goes_to_whom_it_is_for(context: Context)
             assert connection.turn()
             connection._encrypted = None
             assert not connection.turn()
+
+    run(test)
+
+
+def test_a_client_that_closes_needs_no_parser_but_for_its_reason(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        for payload, code in ((b"\x0f\xa0", 4000), (b"", 1000), (b"\x0f\xa0for good", None)):
+            said = frame(CLOSE, payload, key=b"1234")
+            monkeypatch.setattr(Scripted, "plain", said)
+            async with scripted(context, PLAIN) as (connection, told, parser):
+                assert not connection.turn()
+                assert (told.code, parser.given) == (code, said if code is None else b"")
 
     run(test)
 

@@ -7,10 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hatchway.transport.websocket.frames import MAX_FRAME, MOST_FRAMES, Parsers, WebSocketInput, binary_header
+from hatchway.transport.websocket.frames import (
+    MAX_FRAME,
+    MOST_FRAMES,
+    Parsers,
+    WebSocketInput,
+    binary_header,
+    lone_close_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +126,24 @@ def test_each_tunnel_gets_its_own_frames_however_their_bytes_are_cut_and_mixed(
 
     asyncio.run(run())
     assert [end.frames for end in ends_] == said
+
+
+@given(
+    first=st.sampled_from([_CLOSE, _BINARY, 0x08, 0xC8]),
+    code=st.binary(max_size=3),
+    rest=st.binary(max_size=1),
+)
+@example(first=_CLOSE, code=b"\x03\xe8", rest=b"")
+@example(first=_CLOSE, code=b"", rest=b"")
+def test_a_close_frame_that_comes_alone_is_read_without_a_parser_as_with_one(
+    first: int, code: bytes, rest: bytes
+) -> None:
+    said = _frame(first, code) + rest
+    usual = first == _CLOSE and len(code) in (0, 2) and not rest
+    assert lone_close_code(said) == ((int.from_bytes(code) if code else 1000) if usual else None)
+    for end in range(len(said)):
+        assert lone_close_code(said[:end]) is None or (rest and end == len(said) - 1)
+    assert lone_close_code(bytes((first, len(code))) + code) is None
 
 
 def test_tunnels_that_say_whole_frames_share_one_parser(loop: asyncio.AbstractEventLoop) -> None:

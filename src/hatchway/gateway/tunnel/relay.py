@@ -193,7 +193,8 @@ class Relay:
                 self._client.waste += 1
             self._expected = _BINARY if frame.fin else _CONTINUATION
         elif kind == _CLOSE:
-            self._client_closes(frame)
+            code = int(frame.get_close_code()) if frame.payload_size else 1000  # type: ignore[call-overload]
+            self.client_closes(code)
         elif kind == _PING:
             self._note_control()
             if self._answers:
@@ -235,8 +236,9 @@ class Relay:
         self._client.waste += 1
         self._client.cost += CONTROL_FRAME
 
-    def _client_closes(self, frame: WSFrame) -> None:
-        code = int(frame.get_close_code()) if frame.payload_size else 1000  # type: ignore[call-overload]
+    def client_closes(self, code: int) -> None:
+        if not self._listens_to_client:
+            return
         if not 1000 <= code < 5000 or code == CLIENT_GONE.code:
             self.client_at_fault(PROTOCOL_ERROR)
         else:

@@ -85,6 +85,9 @@ class Outlet(Protocol):
     def left_over(self, data: bytes) -> None:
         """The last of them, which no socket has taken."""
 
+    def client_closes(self, code: int) -> None:
+        """A close frame without a reason has come, after all of that: in place of the frame."""
+
 
 class WebSocketConnection(TlsConnection):
     """One client.

@@ -4,7 +4,7 @@ data: see `hatchway.transport.core`.
 Python is told when the head has come, or will not come. From the upgrade on the core has the bytes as long as
 there is nothing but final BINARY frames that carry something. Any other frame it gives to the parser, from
 its first byte on, and it goes on when that has no more of them. So each has the bytes from the beginning of
-a frame to the beginning of another.
+a frame to the beginning of another. The close frame that most clients end by needs no parser.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import ssl
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from hatchway.transport.connection.allowance import FRAME
 from hatchway.transport.connection.tls import SMALL_READ_SIZE, TURN
 from hatchway.transport.core.loading import CORE
 from hatchway.transport.websocket.connection import Outlet, WebSocketConnection
+from hatchway.transport.websocket.frames import lone_close_code
 from hatchway.transport.websocket.handshake import Head, read_head
 
 if TYPE_CHECKING:
@@ -183,10 +185,16 @@ class CoreConnection(WebSocketConnection):
             self._ended = True
         if flags & TLS_FAILED:
             self._failed = True
-        if flags & PLAIN and self._websocket is not None:
-            self._websocket.give(session.take_plain())
         if flags & COST:
             self.cost, self.waste, self._carried = session.take_cost()
+        if flags & PLAIN and self._websocket is not None:
+            plain = session.take_plain()
+            code = lone_close_code(plain)
+            if code is None or outlet is None:
+                self._websocket.give(plain)
+            else:
+                self.cost += FRAME
+                outlet.client_closes(code)
         self._end_turn()
         return bool(flags & FULL) or self.has_more
 

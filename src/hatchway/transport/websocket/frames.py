@@ -30,6 +30,10 @@ _FINAL_BINARY: Final = 0x82
 _BINARY: Final = 2
 """The last opcode of frames that carry data (RFC 6455 section 5.2)."""
 
+_CLOSE_WITH_CODE: Final = b"\x88\x82"
+_CLOSE_WITHOUT: Final = b"\x88\x80"
+"""The first bytes of a client's close frames that give no reason: their key and perhaps a code follow."""
+
 _SMALLEST_READ_BUFFER: Final = 2048
 
 _MOST_SPARE: Final = 16
@@ -106,6 +110,14 @@ def binary_header(size: int) -> bytes:
     if size < 1 << 16:
         return bytes((_FINAL_BINARY, 126)) + size.to_bytes(2)
     return bytes((_FINAL_BINARY, 127)) + size.to_bytes(8)
+
+
+def lone_close_code(data: bytes) -> int | None:
+    """The code of a close frame without a reason, 1000 where it has none, if that frame is all that has come
+    (RFC 6455 section 5.5.1); None of anything else."""
+    if data[:2] == _CLOSE_WITH_CODE and len(data) == 8:
+        return (data[2] ^ data[6]) << 8 | (data[3] ^ data[7])
+    return 1000 if data[:2] == _CLOSE_WITHOUT and len(data) == 6 else None
 
 
 class FrameHandler(Protocol):
