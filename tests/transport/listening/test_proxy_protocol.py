@@ -15,6 +15,7 @@ from tests.transport.echo_server import echo_server
 from tests.transport.harness import LOOPBACK, TIMEOUT, WebSocket, client_tls, request, run, until
 
 from hatchway.domain.addresses import parse_address
+from hatchway.transport.listening.load_shedding import BAD_PROXY_HEADER
 from hatchway.transport.listening.proxy_protocol import (
     MAX_V1,
     MAX_V2,
@@ -215,6 +216,78 @@ def test_a_header_and_what_follows_it_may_come_in_one_piece() -> None:
             # A TLS handshake record: the ServerHello.
             assert answer == b"\x16"
             writer.close()
+
+    run(test)
+
+
+V2_WITH_EXTENSIONS = v2(
+    0x21,
+    0x11,
+    addresses(CLIENT, "10.0.0.1")
+    # PP2_TYPE_ALPN, PP2_TYPE_AUTHORITY and Amazon's PP2_TYPE_AWS (section 2.2.1).
+    + b"\x01\x00\x02h2"
+    + b"\x02\x00\x07gateway"
+    + b"\xea\x00\x16\x01vpce-0123456789abcdef0",
+)
+
+
+@pytest.mark.parametrize("header", [V1_HEADER, V2_HEADER, V2_WITH_EXTENSIONS, v2(0x20, 0x00, b"")])
+@pytest.mark.parametrize(
+    "cuts",
+    [(), (1,), (-1,), (0,), (5,), (6,), (-3, 3), (11, 40, -1, 0, 1, 200)],
+    ids=lambda cuts: "at " + ", ".join(map(str, cuts)) if cuts else "in one segment",
+)
+def test_wherever_a_network_cuts_header_and_hello_the_client_shakes_hands(
+    header: bytes, cuts: tuple[int, ...]
+) -> None:
+    """A cut is counted from the end of the header; those above 10 from its beginning."""
+
+    async def test() -> None:
+        async with echo_server(proxies=(LOOPBACK,)) as server:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = client_tls().wrap_bio(incoming, outgoing)
+            with pytest.raises(ssl.SSLWantReadError):
+                tls.do_handshake()
+            reader, writer = await asyncio.open_connection(LOOPBACK, server.port)
+            writer.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            begun = header + outgoing.read()
+            ends = sorted({at if at > 10 else len(header) + at for at in cuts} & set(range(len(begun))))
+            for start, end in zip([0, *ends], [*ends, len(begun)], strict=True):
+                writer.write(begun[start:end])
+                await asyncio.sleep(0.01)
+            while True:
+                incoming.write(await reader.read(1 << 16))
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    continue
+            tls.write(request())
+            writer.write(outgoing.read())
+            incoming.write(await reader.read(1 << 16))
+            assert tls.read().startswith(b"HTTP/1.1 101 ")
+            assert server.addresses == [
+                CLIENT if CLIENT.encode() in header or header[12:13] == b"\x21" else LOOPBACK
+            ]
+            writer.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("kind", ["version 1 without an end", "version 2 that says to be too long"])
+def test_a_header_that_is_too_long_is_told_of_before_its_end_and_its_client_reset(kind: str) -> None:
+    async def test() -> None:
+        async with echo_server(proxies=(LOOPBACK,)) as server:
+            reader, writer = await asyncio.open_connection(LOOPBACK, server.port)
+            for byte in BAD[kind]:
+                if not writer.transport.is_closing():
+                    writer.write(bytes([byte]))
+                    await asyncio.sleep(0)
+            with pytest.raises(ConnectionError):
+                await reader.readexactly(1)
+            writer.close()
+            assert (server.listener.pending, len(server.clients)) == (0, 0)
+            assert server.listener.shed[BAD_PROXY_HEADER] == 1
 
     run(test)
 

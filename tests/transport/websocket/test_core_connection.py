@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -20,6 +21,7 @@ import uvloop
 from tests.gateway.harness import Running, Says, echo, running_gateway, target
 from tests.gateway.hostile_frames import Wire, update_keys
 from tests.transport.compiled import core_context, needs_core
+from tests.transport.echo_server import echo_server
 from tests.transport.harness import (
     BINARY,
     CLOSE,
@@ -35,6 +37,7 @@ from tests.transport.harness import (
 from tests.transport.records import HANDSHAKE, KEY_UPDATE, Records, telling_client_tls
 
 from hatchway.transport.connection.readiness import Readiness
+from hatchway.transport.connection.tls import MAX_UNTRUSTED_READS
 from hatchway.transport.core.event_loop import new_event_loop
 from hatchway.transport.websocket import core_connection
 from hatchway.transport.websocket.core_connection import (
@@ -51,6 +54,7 @@ from hatchway.transport.websocket.core_connection import (
     CoreConnection,
 )
 from hatchway.transport.websocket.frames import Parsers
+from hatchway.transport.websocket.handshake import MAX_HEAD
 
 if TYPE_CHECKING:
     # The core may not be compiled: then these tests skip.
@@ -664,3 +668,74 @@ def test_a_socket_that_fails_has_the_connection_dropped(context: Context) -> Non
         await asyncio.sleep(0.2)
 
     tunnel(client, context, never)
+
+
+def test_before_the_request_what_waits_for_a_client_goes_before_what_the_core_has_for_it(
+    context: Context,
+) -> None:
+    async def test() -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        with theirs:
+            connection = CoreConnection(Readiness(asyncio.get_running_loop()), ours, context, Parsers())
+            connection.on_request = lambda: None
+            connection.begin()
+            # More than its kernel takes: the end waits in Python.
+            waiting = os.urandom(1 << 20)
+            connection.send(waiting)
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            client = client_tls().wrap_bio(incoming, outgoing)
+            with suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            hello = outgoing.read()
+            # The first piece calls for no answer.
+            theirs.send(hello[:5])
+            await asyncio.sleep(0.05)
+            theirs.send(hello[5:])
+            received = bytearray()
+            while len(received) <= len(waiting):
+                with suppress(BlockingIOError):
+                    received += theirs.recv(1 << 16)
+                await asyncio.sleep(0)
+            assert received.startswith(waiting)
+            incoming.write(received[len(waiting) :])
+            client.do_handshake()
+            connection.abort()
+            await asyncio.sleep(0)
+
+    run(test)
+
+
+def test_a_client_whose_request_is_refused_is_read_so_often_and_then_reset(context: Context) -> None:
+    def refused(port: int) -> int:
+        """How many reads of one byte it takes until the connection is reset."""
+        with socket.create_connection((LOOPBACK, port)) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            client = client_tls().wrap_bio(incoming, outgoing)
+            while True:
+                try:
+                    client.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    incoming.write(sock.recv(1 << 16))
+            client.write(b"GET / HTTP/1.1\r\nX: " + b"y" * MAX_HEAD)
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(1 << 16))
+            client.write(bytes(200))
+            more = outgoing.read()
+            for sent, byte in enumerate(more):
+                try:
+                    sock.sendall(bytes([byte]))
+                    time.sleep(0.005)
+                except ConnectionError:
+                    return sent
+            raise AssertionError("it is read on and on")
+
+    async def test() -> None:
+        async with echo_server(tls=lambda: context) as server:
+            assert await asyncio.to_thread(refused, server.port) <= MAX_UNTRUSTED_READS + 2
+
+    run(test)

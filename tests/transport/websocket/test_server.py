@@ -14,6 +14,7 @@ from tests.transport.harness import LOOPBACK, WebSocket, connection_tls, request
 from hatchway.transport.listening.listener import Listener
 from hatchway.transport.listening.sources import Sources
 from hatchway.transport.websocket.connection import WebSocketConnection
+from hatchway.transport.websocket.core_connection import CoreConnection
 from hatchway.transport.websocket.server import Continuation, WebSocketServer
 
 
@@ -65,6 +66,29 @@ def test_a_client_that_cannot_be_served_is_dropped_and_the_loop_is_told() -> Non
                     await WebSocket.open(server.port)
                 await until(lambda: not len(server.clients))
                 assert [str(each["exception"]) for each in problems] == ["not today"]
+
+    run(test)
+
+
+@pytest.mark.parametrize("failing", ["begin", "take"])
+def test_a_client_that_cannot_be_begun_with_is_dropped_once_and_the_loop_is_told(
+    failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_client: WebSocketConnection, *_received: bytes) -> None:
+        raise OSError("no memory for another")
+
+    async def test() -> None:
+        with told_problems() as problems:
+            async with echo_server() as server:
+                with monkeypatch.context() as patched:
+                    patched.setattr(WebSocketConnection, failing, fail)
+                    patched.setattr(CoreConnection, failing, fail)
+                    with pytest.raises((ConnectionError, EOFError)):
+                        await WebSocket.open(server.port)
+                await until(lambda: not len(server.clients))
+                assert server.listener.pending == 0
+                assert [str(each["exception"]) for each in problems] == ["no memory for another"]
+                await (await WebSocket.open(server.port)).close()
 
     run(test)
 

@@ -95,8 +95,8 @@ class Readiness:
 
     def watch(self, descriptor: int, events: int, watcher: Watcher) -> None:
         """Begin to watch for these events. As long as it is watched, it stays untrusted if it is."""
-        self._watchers[descriptor] = watcher
         self._epoll_of(watcher).register(descriptor, events)
+        self._watchers[descriptor] = watcher
 
     def change(self, descriptor: int, events: int) -> None:
         """Watch for these events from now on."""

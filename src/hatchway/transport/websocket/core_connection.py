@@ -156,8 +156,8 @@ class CoreConnection(WebSocketConnection):
         if flags & TOO_MUCH:
             self.abort()
             return False
-        if not flags & ~(FULL | NOTHING) and pair is not None:
-            # Of what is left the core is told again.
+        if not flags & ~(FULL | NOTHING) and pair is not None and self.direct >= 0:
+            # Of what is left the core is told again. It sends by itself, so not before what waits here.
             pair.read_client()
             return False
         if flags & PLAIN:

@@ -71,7 +71,11 @@ class WebSocketServer:
         return len(self._tasks) + self._without_task
 
     def begin(self, accepted: AcceptedConnection, settled: Callable[[], None]) -> None:
-        """Serve a connection; `settled` is called when its request has come, or will not come."""
+        """Serve a connection; `settled` is called once, when its request has come, or will not come.
+
+        Raises:
+            Exception: it was not taken over, and `settled` will not be called.
+        """
         context = self._tls()
         client = (
             WebSocketConnection(self._readiness, accepted.sock, context, self._parsers)
@@ -90,8 +94,15 @@ class WebSocketServer:
                 self._run(self._serve(client, str(address), port), client, self._variables.copy())
 
         client.on_request = requested
-        client.begin()
-        client.take(accepted.received)
+        try:
+            client.begin()
+            client.take(accepted.received)
+        except Exception as problem:
+            # The client is ours by now: whoever accepted it would count it a second time.
+            client.abort()
+            self._loop.call_exception_handler(
+                {"message": "a client could not be begun with", "exception": problem}
+            )
 
     def _run(
         self,
