@@ -1,6 +1,8 @@
-"""The one place where errors become this program's own: each a line that says what to do, and an exit code.
+"""The one place where a server's errors become this program's own: each a line that says what to do, and an
+exit code.
 
-Packages raise their own types. Whatever is not known here is a defect of the program, and told as one.
+Packages raise their own types. Whatever is not known here is a defect of the program, and told as one. The
+client's errors alone pass by: a server has none, and `hatchway.cli.ending` makes them lines.
 """
 
 import errno
@@ -10,10 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from hatchway.errors import BadUsage, CommandFailed, TunnelFailed, reason
+from hatchway.errors import BadUsage, CommandFailed, reason
 
 _SERVER_MISSING: Final = "this needs what a server needs: pip install 'hatchway[server]'"
-_BY_EXIT_CODE: Final = {failure.exit_code: failure for failure in (CommandFailed, BadUsage, TunnelFailed)}
 
 
 @contextmanager
@@ -36,18 +37,14 @@ def failures(store_url: str | None = None) -> Iterator[None]:
 
 
 def failure_of(problem: Exception, store_url: str | None = None) -> CommandFailed | None:
-    """What a command fails with for such an error; None when that error is a defect of the program."""
-    # Imported when something went wrong, and a client's errors first, so that what goes well starts fast.
-    from hatchway.client.errors import ClientError
-
+    """What a command fails with for such an error; None when that error is a defect of the program, or the
+    client's."""
     match problem:
         case CommandFailed():
             return problem
         case BrokenPipeError():
             # Whoever read our output has gone, which is no failure to tell of.
             return None
-        case ClientError():
-            return _BY_EXIT_CODE[problem.exit_code](str(problem))
         case ModuleNotFoundError(name=str(name)):
             return CommandFailed(_SERVER_MISSING) if _is_of_server(name) else None
 
@@ -71,6 +68,7 @@ def _is_of_server(module: str) -> bool:
 
 
 def _failure_with_server(problem: Exception, store_url: str | None) -> CommandFailed | None:
+    # Imported when something went wrong, so that what goes well starts fast.
     from sqlalchemy.exc import SQLAlchemyError
 
     from hatchway.keys.key_files import KeyProblem

@@ -27,7 +27,7 @@
 | `printable` | text in which a terminal finds no orders |
 
 A command reads its options, calls one function of a package below, and prints what that returned; errors pass
-through it to `main`, which makes each one line and an exit code (`hatchway.failures`). What it calls is
-imported when it runs, not with its module, so that `hatchway` starts fast (`tests/cli/test_main.py` and
-`test_start.py` hold that). Nobody imports `cli`.
+through it to `main`, which makes each one line and an exit code (a client's in `ending`, a server's in
+`hatchway.failures`). What it calls is imported when it runs, not with its module, so that `hatchway` starts
+fast (`tests/cli/test_main.py` and `test_start.py` hold that). Nobody imports `cli`.
 """

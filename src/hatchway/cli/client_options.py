@@ -69,6 +69,6 @@ def client_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as problem:
-        from hatchway.failures import failure_of
+        from hatchway.cli.ending import failure_of_client
 
-        raise failure_of(problem) or problem from problem
+        raise failure_of_client(problem) from problem

@@ -7,7 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from hatchway.client.errors import ClientError
+    from hatchway.errors import CommandFailed
 
 
 def hold_standard_streams() -> None:
@@ -71,9 +75,15 @@ def _fail_of(problem: Exception) -> int:
         # Whoever read our output has gone.
         abandon(sys.stdout)
         return 1
-    from hatchway.failures import failure_of
+    from hatchway.client.errors import ClientError
 
-    known = failure_of(problem)
+    if isinstance(problem, ClientError):
+        known: CommandFailed | None = failure_of_client(problem)
+    else:
+        # A client's errors need nothing of what a server's do.
+        from hatchway.failures import failure_of
+
+        known = failure_of(problem)
     if known is not None:
         _settle_output()
         return fail(str(known), known.exit_code)
@@ -81,6 +91,14 @@ def _fail_of(problem: Exception) -> int:
 
     traceback.print_exception(problem)
     return fail("this is a defect of Hatchway: please report it, with the lines above", 1)
+
+
+def failure_of_client(problem: "ClientError") -> "CommandFailed":
+    """What a command fails with for an error of the client: its line, and its exit code."""
+    from hatchway.errors import BadUsage, CommandFailed, TunnelFailed
+
+    kinds = {kind.exit_code: kind for kind in (CommandFailed, BadUsage, TunnelFailed)}
+    return kinds[problem.exit_code](str(problem))
 
 
 class NoAnswer(Exception):
