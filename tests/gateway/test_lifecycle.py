@@ -241,6 +241,23 @@ def test_a_tunnel_that_cannot_be_recorded_reaches_no_target() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("fails", ["hatchway.gateway.lifecycle.Attempt", "hatchway.gateway.lifecycle.Target"])
+def test_a_tunnel_that_was_recorded_and_cannot_be_connected_for_whatever_reason_has_its_end_recorded(
+    fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fails, lambda *_arguments: 1 // 0)
+
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await client.hung_up()
+            assert (await gateway.trail.end()).closure.code == 1006
+            await gateway.registry.wait_until_empty()
+            assert gateway.registry.on_endpoint("eice-1") == 0
+
+    run(test)
+
+
 def test_a_quota_seen_only_after_the_upgrade_closes_with_4029() -> None:
     async def test() -> None:
         trail = Remembers(failure=QuotaReached(ENDPOINT_FULL))

@@ -275,6 +275,9 @@ class TunnelHandler:
                 await self._connect(admitted, client, relay, source_port, trace)
             else:
                 relay.no_target()
+        except Exception as problem:
+            # It may have been entered as opened: then its end is to be entered too.
+            relay.fail(f"opening: {problem!r}")
         except BaseException:
             self._forget(tunnel)
             raise

@@ -1,9 +1,11 @@
 """Connecting: made, refused, not answered, given up."""
 
 import asyncio
+import errno
 import socket
 import struct
 from ipaddress import ip_address
+from types import SimpleNamespace
 
 import pytest
 from tests.transport.harness import LOOPBACK, run, silent_port
@@ -119,5 +121,21 @@ def test_without_a_socket_the_problem_is_told(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.undo()
         assert await making.outcome is None
         assert making.problem == "OSError"
+
+    run(test)
+
+
+def test_a_connection_that_cannot_be_watched_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        readiness = Readiness(asyncio.get_running_loop())
+        with socket.create_server((LOOPBACK, 0)) as listening:
+
+            def refuse(_descriptor: int, _events: int) -> None:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            monkeypatch.setattr(readiness, "_epoll", SimpleNamespace(register=refuse))
+            making = Attempt(readiness, ip_address(LOOPBACK), listening.getsockname()[1])
+            assert await making.outcome is None
+            assert making.problem == "OSError"
 
     run(test)

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 from tests.programs import needs
 from tests.transport.compiled import core_context, needs_core
-from tests.transport.harness import LOOPBACK, client_tls, connection_tls, run, until
+from tests.transport.harness import LOOPBACK, USES_CORE, client_tls, connection_tls, run, until
 from tests.transport.openssl_client import first_words, needs_openssl
 from tests.transport.records import HANDSHAKE, KEY_UPDATE, Records, telling_client_tls
 
@@ -287,6 +287,7 @@ def test_a_malformed_hello_is_answered_with_an_alert() -> None:
 
 
 @needs_openssl
+@pytest.mark.skipif(USES_CORE, reason="the core asks for another key: tests/transport/core/test_core_tls.py")
 def test_a_client_that_asks_for_a_key_by_a_finite_field_is_reset_before_that_is_computed() -> None:
     async def test() -> None:
         async with listening() as (port, made):

@@ -160,7 +160,7 @@ class Relay:
             self._act(self._states.on(event), closure)
         except Exception as problem:
             # The states have moved on: what has not been done now never would be.
-            self._act(self._states.fail(f"{event}: {problem!r}"), closure)
+            self.fail(f"{event}: {problem!r}", closure)
 
     def _act(self, actions: tuple[Action, ...], closure: Closure) -> None:
         """Do what the states have answered."""
@@ -360,6 +360,10 @@ class Relay:
     def drop(self) -> None:
         """Drop both connections at once, with whatever is still on its way."""
         self._on(Event.DROP)
+
+    def fail(self, what: str, closure: Closure = CLIENT_GONE) -> None:
+        """Give the tunnel up, and drop what there is of it: this has happened, or could not be done."""
+        self._act(self._states.fail(what), closure)
 
     # What is done about events.
 

@@ -86,7 +86,7 @@ class Attempt:
         """Ask the kernel to connect.
 
         Raises:
-            OSError: refused, unreachable, or the like.
+            OSError: refused, unreachable, or the like; or it cannot be watched.
         """
         code = self._socket.connect_ex((str(address), port))
         if not code:
@@ -94,8 +94,8 @@ class Attempt:
         elif code != errno.EINPROGRESS:
             raise OSError(code, _NOT_MADE)
         else:
-            self._watched = True
             self.readiness.watch(self._socket.fileno(), WRITABLE, self)
+            self._watched = True
 
     def _fail(self, problem: str) -> None:
         if not self.outcome.done():
