@@ -1,6 +1,6 @@
 """Checks of a caller's permissions: an operation needs all of its checks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -94,7 +94,7 @@ class AccessDenied(Exception):
         self.refusal = refusal
 
 
-def authorize(caller: Caller, checks: Sequence[Check | Guard | Trust], context: Context) -> Authorization:
+def authorize(caller: Caller, checks: Iterable[Check | Guard | Trust], context: Context) -> Authorization:
     """The decisions, all of them allowing.
 
     Of tags whose keys differ in case alone no policy can say which one it means: not even its Deny. So a

@@ -14,7 +14,8 @@ it is declared `unsupported`; see there. To add an operation is to write one suc
 module that `catalogue` imports.
 """
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -37,6 +38,10 @@ from hatchway.protocol import ServiceError
 from hatchway.store import Transaction
 
 Result = Mapping[str, Any]
+
+MOST_SECONDS_OF_CHECKS: Final = 1.0
+"""Seconds of computing after which no further check of a call is begun. One that names many things has a
+check of each, and those of a call that writes are made while nobody else can."""
 
 
 class Late(Exception):
@@ -84,10 +89,10 @@ class Call:
 
         Raises:
             AccessDenied: a check refuses.
-            ServiceError: all pass, and the call is a dry run.
+            ServiceError: all pass, and the call is a dry run; or they take too long.
         """
         try:
-            self.authorization = authorize(self.caller, checks, self.context)
+            self.authorization = authorize(self.caller, _while_in_time(checks), self.context)
         except AccessDenied as denied:
             self.authorization = denied.authorization
             raise
@@ -95,6 +100,21 @@ class Call:
             raise ServiceError(
                 "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412
             )
+
+
+def _while_in_time(checks: Iterable[Check | Guard | Trust]) -> Iterator[Check | Guard | Trust]:
+    """
+    Raises:
+        ServiceError: those before one have taken all the time that there is for them.
+    """
+    began = time.thread_time()
+    for index, check in enumerate(checks):
+        if index and time.thread_time() - began > MOST_SECONDS_OF_CHECKS:
+            raise ServiceError(
+                "RequestResourceCountExceeded",
+                "It takes too long to ask your policies about all that this call names: name fewer things.",
+            )
+        yield check
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from tests.control.harness import (
     World,
 )
 
+from hatchway.control import operations
+
 
 def tags_of(ec2: Any, resource_id: str) -> dict[str, str]:
     filters = [{"Name": "resource-id", "Values": [resource_id]}]
@@ -237,3 +239,16 @@ def test_whoever_may_not_delete_a_tag_cannot_delete_it_with_all_others(
         ec2.create_tags(
             Resources=[STOPPED_INSTANCE], Tags=[{"Key": key, "Value": value} for key, value in before.items()]
         )
+
+
+def test_a_call_about_more_than_its_policies_can_be_asked_in_time_is_refused_and_does_nothing(
+    ec2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "MOST_SECONDS_OF_CHECKS", 0.0)
+    tags = [{"Key": "late", "Value": "1"}]
+    call = lambda: ec2.create_tags(Resources=[VPC, SUBNET], Tags=tags)  # noqa: E731
+    assert refused(call) == "RequestResourceCountExceeded"
+    assert "late" not in tags_of(ec2, VPC)
+    ec2.create_tags(Resources=[VPC], Tags=tags)
+    assert tags_of(ec2, VPC)["late"] == "1"
+    ec2.delete_tags(Resources=[VPC], Tags=tags)
