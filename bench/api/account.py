@@ -17,7 +17,7 @@ from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
 from hatchway.domain.identity import InlinePolicy, OwnerKind, User
 from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc
 from hatchway.keys.access_keys import create_access_key
-from hatchway.store.audit_rows import in_order_of_index
+from hatchway.store.trail.audit_rows import in_order_of_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from hatchway.audit.retention import RetentionRun
 from hatchway.store import Store
-from hatchway.store.audit_rows import in_order_of_index
+from hatchway.store.trail.audit_rows import in_order_of_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

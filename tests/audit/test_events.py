@@ -21,8 +21,8 @@ from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, 
 from hatchway.audit.export import Export, FileNotWritten
 from hatchway.audit.log import to_record
 from hatchway.store import LeadershipLost, Store, Transaction, explain
-from hatchway.store.audit_rows import AuditRows
-from hatchway.store.event_bodies import Found
+from hatchway.store.trail.audit_rows import AuditRows
+from hatchway.store.trail.event_bodies import Found
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 500_000, tzinfo=UTC)
 ENDPOINT_ARN = "arn:aws:ec2:us-east-1:123456789012:instance-connect-endpoint/eice-0123456789abcdef0"

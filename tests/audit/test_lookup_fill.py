@@ -18,8 +18,8 @@ from hatchway.audit.log import to_record
 from hatchway.audit.lookup_fill import LookupFill
 from hatchway.domain.account import AuditRecord
 from hatchway.store import Store
-from hatchway.store.audit_rows import AuditRows
 from hatchway.store.tables import audit_lookups
+from hatchway.store.trail.audit_rows import AuditRows
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
 

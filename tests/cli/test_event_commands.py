@@ -23,7 +23,7 @@ from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, INSTANCE_RESOURCE_TYPE
 from hatchway.audit.log import to_record
 from hatchway.client.api.events import LATE, Sought, Trail
 from hatchway.client.api.profile import Profile, ProfileOptions
-from hatchway.store import audit_rows
+from hatchway.store.trail import audit_rows
 
 ENDPOINT = "eice-0123456789abcdef0"
 ALICE = {

@@ -27,7 +27,7 @@ from hatchway.control.http.bodies import Bodies
 from hatchway.control.http.keep_alive import KeptAliveConnections
 from hatchway.control.request_state import ApiRequest
 from hatchway.control.threads import ThreadCounts
-from hatchway.store import server_time
+from hatchway.store.processes import server_time
 from hatchway.transport.asyncio_tls import RECORDS
 from hatchway.transport.listening import sources
 from hatchway.transport.listening.sources import Sources

@@ -31,7 +31,7 @@ def server() -> Iterator[PostgresqlServer]:
 def serve_hastily(settings: Settings, environment: dict[str, str], ready: Connection) -> None:
     """Claims to be alive all the time, and never looks by the clock whose store it is."""
     from hatchway.gateway.trail import lease
-    from hatchway.store import schema_watch
+    from hatchway.store.processes import schema_watch
 
     lease.RENEWAL = lease.RETRY = 0.1  # type: ignore[misc]
     schema_watch.INTERVAL = 3600.0  # type: ignore[misc]

@@ -30,7 +30,7 @@ from tests.ha.looking import look, look_at_files, look_at_programs
 from tests.ha.people import FAILED, Administrators, Crowd, Revocations, Revoked
 from tests.ha.told import Told
 
-from hatchway.store.notifications import LISTENING_INTERVAL
+from hatchway.store.change_feed.notifications import LISTENING_INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

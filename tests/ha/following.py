@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from tests.ha.explore import Step
 
-from hatchway.store.feed import BEGINNING, Position, next_epoch
+from hatchway.store.change_feed.feed import BEGINNING, Position, next_epoch
 
 
 @dataclass(frozen=True)

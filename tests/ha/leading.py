@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from tests.ha.explore import Step
 
 from hatchway.domain.leader import Leader
-from hatchway.store.leadership import LEASE, Seen, is_free
+from hatchway.store.processes.leadership import LEASE, Seen, is_free
 
 TICK = LEASE / 2
 

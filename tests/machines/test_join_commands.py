@@ -19,7 +19,7 @@ from tests.machines.site import Site
 from hatchway.administration.joining import list_join_tokens, list_machines, remove_machine
 from hatchway.control.housekeeping.tasks import lead
 from hatchway.settings import DataDirectory
-from hatchway.store import leadership
+from hatchway.store.processes import leadership
 
 NOBODY_THERE = "postgresql+psycopg://hatchway:pass-word@127.0.0.1:1/hatchway"
 pytestmark = pytest.mark.usefixtures("at_once")

@@ -171,8 +171,10 @@ def test_a_change_is_seen_by_being_told_or_by_asking(
     store: Store, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_transaction = mode == "transaction"
-    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
-    monkeypatch.setattr("hatchway.store.notifications.POLLING_INTERVAL", 0.05 if by_transaction else HOUR)
+    monkeypatch.setattr("hatchway.store.change_feed.notifications.LISTENING_INTERVAL", HOUR)
+    monkeypatch.setattr(
+        "hatchway.store.change_feed.notifications.POLLING_INTERVAL", 0.05 if by_transaction else HOUR
+    )
 
     async def run() -> None:
         async with asyncio.timeout(TIMEOUT), store.notifications() as notifications:

@@ -11,11 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.store.change_feed.test_feed import put, users
 from tests.store.migrated import write_migrated_database
-from tests.store.test_feed import put, users
 
 from hatchway.store import Store
-from hatchway.store.copies import copy_store
+from hatchway.store.copying.copies import copy_store
 from hatchway.store.problems import explain
 from hatchway.store.sqlite_file import FileMisused, LogTaken, Overwritten
 

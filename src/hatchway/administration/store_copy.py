@@ -12,9 +12,9 @@ from hatchway.failures import failures
 from hatchway.installation.installation import is_there
 from hatchway.installation.secret_files import write_private
 from hatchway.store import BadStoreUrl, Store, show_problem, show_store
-from hatchway.store.copied_rows import Side, SourceFailed, Sum
-from hatchway.store.finished_copy import EVENT, compare, finished_copy
-from hatchway.store.transfer import (
+from hatchway.store.copying.copied_rows import Side, SourceFailed, Sum
+from hatchway.store.copying.finished_copy import EVENT, compare, finished_copy
+from hatchway.store.copying.transfer import (
     Differs,
     Occupied,
     Served,

@@ -1,5 +1,5 @@
 """The audit log as JSON lines: one event a line, about in the order in which they were committed
-(`hatchway.store.due_events`).
+(`hatchway.store.trail.due_events`).
 
 The store is the truth; the file follows it. A row is marked only after its line is on the disk, so that a
 crash in between leaves lines of events that are not marked: about `_AT_ONCE`, the last of the file. Whoever
@@ -8,8 +8,9 @@ writes them there as well: `eventID` tells the two for one. A store that is rest
 marked since, and is taken for one that another has left so. So no event is lost, and none is twice in one
 file. A line that a crash or a full disk has torn is taken away again before the next is written.
 
-Of several control planes one writes at a time, which `confirm` sees to (`hatchway.store.leadership`). One
-that cannot write its file leaves that to others, until it can again (`Export.can_write`).
+Of several control planes one writes at a time, which `confirm` sees to
+(`hatchway.store.processes.leadership`). One that cannot write its file leaves that to others, until it can
+again (`Export.can_write`).
 """
 
 import fcntl
@@ -26,10 +27,10 @@ from hatchway.audit.log import safe_line
 from hatchway.audit.terms import NO_EVENT
 from hatchway.privileges import as_owner_of
 from hatchway.store import BEGINNING, Store, Transaction
-from hatchway.store.event_bodies import Found
+from hatchway.store.trail.event_bodies import Found
 
 if TYPE_CHECKING:
-    from hatchway.store.due_events import Round
+    from hatchway.store.trail.due_events import Round
 
 PATIENCE: Final = 5.0
 """Seconds after which it is tried again whether a file can be written."""

@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 from hatchway.audit.stored_events import read_terms
 from hatchway.audit.terms import READ_ONLY
 from hatchway.store import Store
-from hatchway.store.audit_rows import Entry, entries_of, in_order_of_index
-from hatchway.store.event_bodies import Found, Place
+from hatchway.store.trail.audit_rows import Entry, entries_of, in_order_of_index
+from hatchway.store.trail.event_bodies import Found, Place
 
 _TOGETHER: Final = 2000
 """Events that are entered together, in the order of the index: so neighbours there are written once."""

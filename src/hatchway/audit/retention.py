@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from hatchway.audit.clock_jumps import JumpGuardedClock
 from hatchway.audit.stored_events import read_event, read_terms
 from hatchway.store import Retention, Store, Transaction
-from hatchway.store.event_bodies import Found, Place
+from hatchway.store.trail.event_bodies import Found, Place
 
 GRACE: Final = timedelta(days=1)
 """For how long nothing goes that would have stayed by what held before."""

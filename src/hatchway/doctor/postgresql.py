@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from hatchway.doctor.findings import Finding, error, ok, warning
 from hatchway.doctor.machine import check_skew
-from hatchway.store.notifications import QUEUE_LIMIT, QUEUE_USAGE, queue_problem
+from hatchway.store.change_feed.notifications import QUEUE_LIMIT, QUEUE_USAGE, queue_problem
 
 _DURABLE: Final = (
     ("synchronous_commit", "alter the role or the database"),

@@ -16,7 +16,7 @@ from hatchway.installation.installation import Installation
 from hatchway.store import Transaction
 
 if TYPE_CHECKING:
-    from hatchway.store.event_bodies import Place
+    from hatchway.store.trail.event_bodies import Place
 
 _PAGE: Final = 500
 _MOST_PAGES: Final = 40

@@ -12,7 +12,7 @@ from hatchway.store import Store
 from hatchway.store.tables import instances, tag_index
 
 if TYPE_CHECKING:
-    from hatchway.store.event_bodies import Place
+    from hatchway.store.trail.event_bodies import Place
 
 _PAGE: Final = 500
 

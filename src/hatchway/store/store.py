@@ -17,10 +17,10 @@ from sqlalchemy import Connection, Engine, Executable, select
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.network import Vpc
 from hatchway.store import tables
+from hatchway.store.change_feed.feed import BEGINNING, Changes, Position, epoch
+from hatchway.store.change_feed.notifications import ChangeNotifications, change_notifications
 from hatchway.store.engines import CONNECTIONS, open_engine
-from hatchway.store.feed import BEGINNING, Changes, Position, epoch
 from hatchway.store.locks import MAKE_DURABLE
-from hatchway.store.notifications import ChangeNotifications, change_notifications
 from hatchway.store.schema import Schema
 from hatchway.store.sqlite_writer import SqliteWriter
 from hatchway.store.transaction import Transaction, require_open

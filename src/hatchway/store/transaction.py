@@ -62,15 +62,16 @@ from hatchway.domain.network import (
 from hatchway.domain.session import Session
 from hatchway.domain.ssh_key import HostPublicKeys, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
-from hatchway.store import feed_statements, tables
-from hatchway.store.audit_rows import AuditRows
-from hatchway.store.feed import Position, next_epoch
+from hatchway.store import tables
+from hatchway.store.change_feed import feed_statements
+from hatchway.store.change_feed.feed import Position, next_epoch
 from hatchway.store.locks import MAKE_DURABLE, take_locks, worker_lock
 from hatchway.store.pooler import is_behind_pooler
 from hatchway.store.prepared import pipeline_of
 from hatchway.store.problems import TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
 from hatchway.store.schema import require_whole
+from hatchway.store.trail.audit_rows import AuditRows
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -191,7 +192,7 @@ class Transaction:
     def follows(self, seen: Position) -> bool:
         """Whether this view is what somebody gets to from what was seen, by all changes since.
 
-        Not when too long ago, nor when it is not of this store's past: see `hatchway.store.feed`.
+        Not when too long ago, nor when it is not of this store's past: see `hatchway.store.change_feed.feed`.
         """
         return bool(feed_statements.follows(self._connection.dialect).scalar(self._connection, *seen))
 

@@ -22,7 +22,7 @@ from hatchway.gateway.admission.served import Served
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.store import Changes, Store, Transaction
-from hatchway.store.notifications import CHANNEL
+from hatchway.store.change_feed.notifications import CHANNEL
 
 HOUR = 3600.0
 TIMEOUT = 30.0
@@ -57,8 +57,8 @@ def store(database: PostgresqlServer) -> Iterator[Store]:
 @pytest.fixture
 def by_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by the clock."""
-    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
-    monkeypatch.setattr("hatchway.store.notifications.POLLING_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.change_feed.notifications.LISTENING_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.change_feed.notifications.POLLING_INTERVAL", HOUR)
 
 
 @asynccontextmanager
@@ -125,7 +125,7 @@ def test_nobody_waits_for_news_longer_than_he_would(tmp_path: Path) -> None:
 def test_who_asks_for_news_has_the_store_looked_at_but_only_so_often(
     database: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.change_feed.notifications.LISTENING_INTERVAL", HOUR)
     store = opened(database.new_database())
 
     async def run() -> None:
@@ -188,7 +188,7 @@ def test_what_changed_while_every_connection_was_broken_is_caught_up_with(store:
 def test_a_database_server_that_hangs_is_not_seen_and_is_caught_up_with_when_it_goes_on(
     database: PostgresqlServer, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", 0.05)
+    monkeypatch.setattr("hatchway.store.change_feed.notifications.LISTENING_INTERVAL", 0.05)
 
     async def run() -> None:
         async with following(store) as follower:

@@ -14,8 +14,8 @@ from hatchway.audit.terms import name_in, read_only_of, resources_of, term, term
 from hatchway.control.cloudtrail.event_tokens import InvalidEventToken, make_event_token, read_event_token
 from hatchway.control.operations import Call, Result, operation
 from hatchway.protocol import ServiceError
-from hatchway.store.audit_rows import Page
-from hatchway.store.event_bodies import Found, Place
+from hatchway.store.trail.audit_rows import Page
+from hatchway.store.trail.event_bodies import Found, Place
 
 log = structlog.get_logger("hatchway.control")
 

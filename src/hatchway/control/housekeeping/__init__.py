@@ -9,6 +9,7 @@
 | `dead_workers` | ending the tunnels of gateway workers that have died |
 | `api_addresses` | noting at which addresses this process is reached |
 
-Of several control planes one does a task (`hatchway.store.leadership`), but for what is about the process
-itself. What it writes as the leader goes through the leader's store, which refuses what comes too late.
+Of several control planes one does a task (`hatchway.store.processes.leadership`), but for what is about the
+process itself. What it writes as the leader goes through the leader's store, which refuses what comes too
+late.
 """

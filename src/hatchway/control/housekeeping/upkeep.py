@@ -21,9 +21,9 @@ from hatchway.control.metrics import ControlMetrics
 from hatchway.control.plane import ControlPlane
 from hatchway.settings import Settings
 from hatchway.store import MachineMembership, SchemaWatch, ServerTime
-from hatchway.store.machine_membership import INTERVAL as MEMBERSHIP_INTERVAL
-from hatchway.store.schema_watch import INTERVAL
-from hatchway.store.server_time import ASKED_EVERY
+from hatchway.store.processes.machine_membership import INTERVAL as MEMBERSHIP_INTERVAL
+from hatchway.store.processes.schema_watch import INTERVAL
+from hatchway.store.processes.server_time import ASKED_EVERY
 
 _LOOK_AT_THE_FILE: Final = 15.0
 """Seconds between two looks at how far it is behind."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.dependencies import Touched
     from hatchway.gateway.snapshot.snapshot import Snapshot
     from hatchway.store import Changes, Serves, Store
-    from hatchway.store.notifications import ChangeNotifications
+    from hatchway.store.change_feed.notifications import ChangeNotifications
 
 RETRY: Final = 0.5
 """Seconds from a failed read of the store to the next attempt."""

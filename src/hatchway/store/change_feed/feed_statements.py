@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from hatchway.store import tables
-from hatchway.store.notifications import CHANNEL, QUEUE_LIMIT
+from hatchway.store.change_feed.notifications import CHANNEL, QUEUE_LIMIT
 from hatchway.store.prepared import Prepared
 
 

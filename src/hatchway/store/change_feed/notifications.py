@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from hatchway.store.change_feed.write_ahead_log import WriteAheadLog
 from hatchway.store.pooler import pools_by_transaction
 from hatchway.store.problems import log_fields
-from hatchway.store.write_ahead_log import WriteAheadLog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

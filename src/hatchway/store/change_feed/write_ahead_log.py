@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from hatchway.store.inotify import Inotify
+from hatchway.store.change_feed.inotify import Inotify
 
 if TYPE_CHECKING:
     from pathlib import Path

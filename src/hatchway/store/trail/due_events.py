@@ -29,9 +29,9 @@ from sqlalchemy import (
 )
 
 from hatchway.store.columns import UtcDateTime
-from hatchway.store.event_bodies import EARLIEST, Found, Place, events_at, that_fit
 from hatchway.store.rows import Rows
 from hatchway.store.tables import audit_records, audit_unexported
+from hatchway.store.trail.event_bodies import EARLIEST, Found, Place, events_at, that_fit
 
 _records = audit_records.c
 _unexported = audit_unexported.c

@@ -36,9 +36,18 @@ from hatchway.domain.account import AuditRecord, Quotas
 from hatchway.domain.network import Rule
 from hatchway.store import SchemaMismatch, Store, own_schema, tables
 from hatchway.store.columns import EnumText, Flags, QuotaMap, RuleList, TagMap, Texts, UtcDateTime
-from hatchway.store.copied_rows import Side, Sum
-from hatchway.store.finished_copy import EVENT, compare, finished_copy
-from hatchway.store.transfer import Differs, Occupied, Served, finish, frozen, receiving, source_of, transfer
+from hatchway.store.copying.copied_rows import Side, Sum
+from hatchway.store.copying.finished_copy import EVENT, compare, finished_copy
+from hatchway.store.copying.transfer import (
+    Differs,
+    Occupied,
+    Served,
+    finish,
+    frozen,
+    receiving,
+    source_of,
+    transfer,
+)
 
 EVENT_ID = "00000000-0000-4000-8000-000000000001"
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
@@ -447,7 +456,7 @@ def test_rows_that_differ_or_lack_are_noticed(source: Path, target: str) -> None
 def test_portions_of_any_size_give_all_rows_once(
     source: Path, target: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.store.copied_rows._PORTION", most)
-    monkeypatch.setattr("hatchway.store.copied_rows._LARGE_PORTION", most)
+    monkeypatch.setattr("hatchway.store.copying.copied_rows._PORTION", most)
+    monkeypatch.setattr("hatchway.store.copying.copied_rows._LARGE_PORTION", most)
     copy(url(source), target)
     assert is_same(url(source), target)

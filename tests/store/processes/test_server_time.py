@@ -7,8 +7,9 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from hatchway.sigv4.verification import CLOCK_SKEW as SKEW_OF_SIGNATURES
-from hatchway.store import ClockCheck, NowThere, ServerTime, Store, server_time
-from hatchway.store.server_time import ASKED_EVERY, CLOCK_SKEW
+from hatchway.store import ClockCheck, NowThere, ServerTime, Store
+from hatchway.store.processes import server_time
+from hatchway.store.processes.server_time import ASKED_EVERY, CLOCK_SKEW
 
 WRONG = datetime(2036, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

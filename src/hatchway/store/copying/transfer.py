@@ -29,7 +29,7 @@ from sqlalchemy.exc import OperationalError
 
 from hatchway.privileges import as_owner_of
 from hatchway.store import tables
-from hatchway.store.copied_rows import Row, Side, Sum, key_of, name_of
+from hatchway.store.copying.copied_rows import Row, Side, Sum, key_of, name_of
 from hatchway.store.schema import BEING_COPIED, SchemaMismatch, own_schema
 from hatchway.store.store import Store
 from hatchway.store.transaction import Transaction

@@ -26,7 +26,7 @@ from sqlalchemy import select
 
 from hatchway.domain.leader import Leader
 from hatchway.store.problems import ServesNoMore, log_fields
-from hatchway.store.process_identity import is_gone, own_identity
+from hatchway.store.processes.process_identity import is_gone, own_identity
 from hatchway.store.store import Store
 from hatchway.store.tables import leaders
 from hatchway.store.transaction import Transaction

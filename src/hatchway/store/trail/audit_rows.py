@@ -28,8 +28,6 @@ from sqlalchemy import (
 )
 
 from hatchway.domain.account import AuditRecord
-from hatchway.store.due_events import Due, Round, due_events, mark_exported, oldest_due
-from hatchway.store.event_bodies import Found, Place, events_at, that_fit
 from hatchway.store.prepared import Prepared
 from hatchway.store.rows import Insertion, Rows, adding
 from hatchway.store.tables import (
@@ -40,7 +38,9 @@ from hatchway.store.tables import (
     audit_unexported,
     audit_unindexed,
 )
-from hatchway.store.term_lines import from_lines, to_lines
+from hatchway.store.trail.due_events import Due, Round, due_events, mark_exported, oldest_due
+from hatchway.store.trail.event_bodies import Found, Place, events_at, that_fit
+from hatchway.store.trail.term_lines import from_lines, to_lines
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

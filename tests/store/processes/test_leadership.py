@@ -9,9 +9,10 @@ from structlog.testing import capture_logs
 from tests.store.test_store import user
 
 from hatchway.domain.leader import Leader
-from hatchway.store import Leadership, LeadershipLost, MachineRemoved, Store, leadership, living_leader
-from hatchway.store.leadership import LEASE
-from hatchway.store.process_identity import is_gone, own_identity
+from hatchway.store import Leadership, LeadershipLost, MachineRemoved, Store, living_leader
+from hatchway.store.processes import leadership
+from hatchway.store.processes.leadership import LEASE
+from hatchway.store.processes.process_identity import is_gone, own_identity
 
 ROLE = "work"
 
@@ -209,9 +210,8 @@ def test_whether_somebody_leads_is_known_by_what_he_says_within_a_lease(
 
 
 def test_a_process_of_this_machine_that_is_gone_is_known_to_be() -> None:
-    script = (
-        "from hatchway.store.process_identity import own_identity as me; print(me(), flush=True); input()"
-    )
+    script = "from hatchway.store.processes.process_identity import own_identity;"
+    script += "print(own_identity(), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True) as child:
         assert child.stdout is not None
         identity = child.stdout.readline().strip()

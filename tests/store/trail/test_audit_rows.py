@@ -18,10 +18,11 @@ from tests.store.test_store import schema
 
 from hatchway.audit.export import Export
 from hatchway.domain.account import AuditRecord
-from hatchway.store import Store, audit_rows, due_events, event_bodies
-from hatchway.store.audit_rows import Retention, entries_of, in_order_of_index
-from hatchway.store.due_events import Round
-from hatchway.store.event_bodies import Found
+from hatchway.store import Store
+from hatchway.store.trail import audit_rows, due_events, event_bodies
+from hatchway.store.trail.audit_rows import Retention, entries_of, in_order_of_index
+from hatchway.store.trail.due_events import Round
+from hatchway.store.trail.event_bodies import Found
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -14,7 +14,7 @@ import uvloop
 
 from hatchway.domain.identity import User
 from hatchway.store import ChangeNotifications, Store
-from hatchway.store.inotify import Inotify
+from hatchway.store.change_feed.inotify import Inotify
 
 HOUR = 3600.0
 TIMEOUT = 30.0
@@ -35,12 +35,12 @@ def in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[Store]:
     """A store, of whose file the system tells or not; the shortest pauses, and the longest is no end."""
-    monkeypatch.setattr("hatchway.store.write_ahead_log.INTERVAL", 0.001)
-    monkeypatch.setattr("hatchway.store.write_ahead_log.QUIET_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.INTERVAL", 0.001)
+    monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.QUIET_INTERVAL", HOUR)
     if request.param == "watched":
-        monkeypatch.setattr("hatchway.store.write_ahead_log.WATCHED_INTERVAL", HOUR)
+        monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.WATCHED_INTERVAL", HOUR)
     else:
-        monkeypatch.setattr("hatchway.store.write_ahead_log.Inotify", no_watch)
+        monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.Inotify", no_watch)
     opened = Store.open(f"sqlite:///{tmp_path / 'hatchway.db'}")
     opened.migrate()
     yield opened
@@ -165,7 +165,7 @@ def test_a_file_that_may_change_again_without_showing_it_is_no_sign_of_rest(in_a
 def test_who_is_cancelled_just_when_it_is_time_to_look_has_nothing_fail(
     in_a_file: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.store.write_ahead_log.INTERVAL", 0.0)
+    monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.INTERVAL", 0.0)
     failed: list[dict[str, Any]] = []
 
     async def run() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from hatchway.store.process_identity import is_gone, own_identity
+from hatchway.store.processes.process_identity import is_gone, own_identity
 
 
 def identity_of_another() -> str:
     """Of one that has ended."""
-    says = "from hatchway.store.process_identity import own_identity; print(own_identity())"
+    says = "from hatchway.store.processes.process_identity import own_identity; print(own_identity())"
     return subprocess.check_output([sys.executable, "-c", says], text=True).strip()
 
 

@@ -27,8 +27,8 @@ NOW = datetime(2026, 11, 24, 11, 40, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def only_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by the clock."""
-    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
-    monkeypatch.setattr("hatchway.store.notifications.POLLING_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.change_feed.notifications.LISTENING_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.change_feed.notifications.POLLING_INTERVAL", HOUR)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_what_no_gateway_follows_and_what_is_undone_are_not_told(store: Store) -
 
 
 def test_many_changes_at_once_are_few_notifications(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.store.notifications.INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.change_feed.notifications.INTERVAL", HOUR)
 
     async def work(notifications: ChangeNotifications) -> None:
         notified = asyncio.create_task(notifications.next())
@@ -145,7 +145,7 @@ def test_the_store_is_looked_at_more_often_while_it_cannot_tell(
     async def work(notifications: ChangeNotifications) -> None:
         notified = asyncio.create_task(notifications.next())
         await assert_silence(notified)
-        monkeypatch.setattr("hatchway.store.notifications.POLLING_INTERVAL", 0.01)
+        monkeypatch.setattr("hatchway.store.change_feed.notifications.POLLING_INTERVAL", 0.01)
         with cut_off(store, administration):
             await notified
             for _ in range(5):
@@ -195,7 +195,7 @@ def test_where_the_queue_of_notifications_fills_up_changes_are_committed_and_not
 def test_it_is_said_when_nobody_is_told_of_changes_for_want_of_room_in_the_queue(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", 0.01)
+    monkeypatch.setattr("hatchway.store.change_feed.notifications.LISTENING_INTERVAL", 0.01)
 
     async def said(logs: Sequence[Mapping[str, Any]], number: int) -> None:
         for _ in range(3_000):

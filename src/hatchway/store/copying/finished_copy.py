@@ -10,9 +10,9 @@ from typing import Final
 from sqlalchemy import Table
 
 from hatchway.store import tables
-from hatchway.store.copied_rows import Side, Sum
+from hatchway.store.copying.copied_rows import Side, Sum
+from hatchway.store.copying.transfer import Differs, Source, account_of, all_tables
 from hatchway.store.schema import own_schema
-from hatchway.store.transfer import Differs, Source, account_of, all_tables
 
 EVENT: Final = "CopyStore"
 """The name of the event."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.store.term_lines import from_lines, to_lines
+from hatchway.store.trail.term_lines import from_lines, to_lines
 
 terms = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=320)
 
