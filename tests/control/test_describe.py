@@ -124,6 +124,13 @@ def test_vpcs_subnets_and_groups_are_as_the_fleet_has_them(world: World) -> None
         ("subnets", {"vpc-id": [OTHER_VPC]}, [SUBNET_ELSEWHERE]),
         ("subnets", {"subnet-arn": [ARNS.subnet(SUBNET)]}, [SUBNET]),
         ("subnets", {"cidr-block": ["10.0.2.0/28"]}, [OTHER_SUBNET]),
+        ("subnets", {"cidr": ["10.0.2.*"], "cidrBlock": ["*/28"]}, [OTHER_SUBNET]),
+        ("subnets", {"availabilityZone": ["us-east-1a"], "availabilityZoneId": ["use1-az1"],
+                     "defaultForAz": ["false"], "cidr": ["10.0.1.0/24"]}, [SUBNET]),
+        ("subnets", {"private-dns-name-options-on-launch.hostname-type": ["ip-name"],
+                     "private-dns-name-options-on-launch.enable-resource-name-dns-a-record": ["false"],
+                     "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": ["false"],
+                     "cidr": ["10.0.1.0/24"]}, [SUBNET]),
         ("subnets", {"availability-zone-id": ["use1-az1"], "owner-id": ["123456789012"], "tag:tier": ["*"]},
          [SUBNET]),
         ("security_groups", {"group-name": ["default"], "vpc-id": [OTHER_VPC]}, [OTHER_DEFAULT_GROUP]),
@@ -147,6 +154,20 @@ def test_filters_choose(
         }[operation]
         found = [one[id_key] for one in answer[key]]
     assert found == expected
+
+
+def test_instances_are_found_by_the_launch_time_that_is_told_of_them(world: World) -> None:
+    describe = world.client("ec2").describe_instances
+    told = describe(InstanceIds=[INSTANCE])["Reservations"][0]["Instances"][0]["LaunchTime"]
+    text = told.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+    def launched(*values: str) -> list[str]:
+        answer = describe(Filters=[{"Name": "launch-time", "Values": list(values)}])
+        return [one["InstanceId"] for each in answer["Reservations"] for one in each["Instances"]]
+
+    assert INSTANCE in launched(text)
+    assert INSTANCE in launched(f"{text[:10]}T*")
+    assert launched("1999-*") == []
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -297,6 +318,8 @@ def test_each_documented_filter_is_taken_and_no_other(world: World, operation: s
         html.unescape(name).partition(":")[0]
         for name in re.findall(r"<li> *<p> *<code>([^<]*)</code>", model.documentation)
     }
+    for sentence in re.findall(r"You can also use (.*?) as the filter name", model.documentation):
+        documented |= set(re.findall(r"<code>([^<]*)</code>", sentence))
     ours = DOCUMENTED[operation] | {"tag", "tag-key", "tag-value"}
     assert documented - {"tag", "tag-key", "tag-value"} == ours - {"tag", "tag-key", "tag-value"}
     more = required_parameters("ec2", operation)

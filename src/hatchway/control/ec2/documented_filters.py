@@ -168,8 +168,9 @@ DOCUMENTED: Final[Mapping[str, frozenset[str]]] = {
     ),
     "DescribeSubnets": _names(
         """
-        availability-zone availability-zone-id available-ip-address-count cidr-block
-        customer-owned-ipv4-pool default-for-az enable-dns64 enable-lni-at-device-index
+        availability-zone availability-zone-id availabilityZone availabilityZoneId
+        available-ip-address-count cidr cidr-block cidrBlock customer-owned-ipv4-pool default-for-az
+        defaultForAz enable-dns64 enable-lni-at-device-index
         ipv6-cidr-block-association.association-id ipv6-cidr-block-association.ipv6-cidr-block
         ipv6-cidr-block-association.state ipv6-native map-customer-owned-ip-on-launch
         map-public-ip-on-launch outpost-arn owner-id

@@ -1,6 +1,7 @@
 """Instances as EC2 describes them: the hosts that the fleet file names."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import func
@@ -35,6 +36,7 @@ def _fields(call: Call) -> Mapping[str, Field[Instance]]:
     columns = tables.instances.c
     zone = of_zone(columns.subnet_id)
     codes = [(str(code), state.value) for state, code in STATE_CODES.items()]
+    account = call.tx.account()
     return {
         "availability-zone": Stored(zone),
         "availability-zone-id": Stored(translated(zone, lambda: zone_ids(call))),
@@ -45,6 +47,7 @@ def _fields(call: Call) -> Mapping[str, Field[Instance]]:
         "instance.group-id": Stored(of_group_ids(tables.instances)),
         "instance.group-name": Stored(of_group_names(tables.instances)),
         "ipv6-address": columns.ipv6,
+        "launch-time": lambda instance: [_as_told(_launch_time(instance, account))],
         "owner-id": Stored(of_constant(call.arns.account)),
         "private-ip-address": columns.private_ip,
         "reservation-id": Stored(of_id(columns.id, "r-", stem="i-")),
@@ -91,8 +94,7 @@ def _instance_result(instance: Instance, places: Places, account: Account) -> di
     return {
         "InstanceId": instance.id,
         "InstanceType": type_of(instance),
-        # Hatchway launches none: since when it knows of this one, or could have.
-        "LaunchTime": instance.registered_at or account.created_at,
+        "LaunchTime": _launch_time(instance, account),
         "State": {"Code": STATE_CODES[instance.state], "Name": instance.state.value},
         "VpcId": instance.vpc_id,
         "SubnetId": instance.subnet_id,
@@ -106,6 +108,16 @@ def _instance_result(instance: Instance, places: Places, account: Account) -> di
         "SecurityGroups": places.groups(instance.security_group_ids),
         "Tags": tag_results(instance.tags),
     }
+
+
+def _launch_time(instance: Instance, account: Account) -> datetime:
+    """Hatchway launches none: since when it knows of this one, or could have."""
+    return instance.registered_at or account.created_at
+
+
+def _as_told(time: datetime) -> str:
+    """A time as answers have it, and filters."""
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _reservation_id(instance: Instance) -> str:

@@ -18,6 +18,7 @@ from hatchway.store import tables
 _RESERVED_ADDRESSES: Final = 5
 """Of each IPv4 range, which nobody gets (AWS: "Subnet CIDR blocks")."""
 _ASSOCIATED: Final = "associated"
+_HOSTNAME_TYPE: Final = "ip-name"
 OF_VPC: Final = "vpc-cidr-assoc"
 OF_SUBNET: Final = "subnet-cidr-assoc"
 
@@ -92,18 +93,32 @@ def _setting(subnet: Subnet, name: str) -> str:
 
 def _subnet_fields(call: Call) -> Mapping[str, Field[Subnet]]:
     columns = tables.subnets.c
-    zone = of_column(columns.availability_zone)
+    by_zone = of_column(columns.availability_zone)
+    zone, by_id = Stored(by_zone), Stored(translated(by_zone, lambda: zone_ids(call)))
+    is_default = Stored(of_constant("false"))
+    on_launch = "private-dns-name-options-on-launch"
+
+    def first_range(subnet: Subnet) -> list[str]:
+        return ranges(subnet.cidrs, 4)[:1]
+
     return {
-        "availability-zone": Stored(zone),
-        "availability-zone-id": Stored(translated(zone, lambda: zone_ids(call))),
+        **dict.fromkeys(("availability-zone", "availabilityZone"), zone),
+        **dict.fromkeys(("availability-zone-id", "availabilityZoneId"), by_id),
         "available-ip-address-count": lambda subnet: [str(FreeAddresses(call, [subnet]).of(subnet))],
-        "cidr-block": lambda subnet: ranges(subnet.cidrs, 4)[:1],
-        "default-for-az": Stored(of_constant("false")),
+        **dict.fromkeys(("cidr", "cidr-block", "cidrBlock"), first_range),
+        **dict.fromkeys(("default-for-az", "defaultForAz"), is_default),
         "enable-dns64": lambda subnet: [_setting(subnet, "EnableDns64")],
         **_association_fields("ipv6-cidr-block-association.ipv6-cidr-block", OF_SUBNET, 6),
         "ipv6-native": lambda subnet: ["false" if ranges(subnet.cidrs, 4) else "true"],
         "map-public-ip-on-launch": lambda subnet: [_setting(subnet, "MapPublicIpOnLaunch")],
         "owner-id": Stored(of_constant(call.arns.account)),
+        f"{on_launch}.enable-resource-name-dns-a-record": lambda subnet: [
+            _setting(subnet, "EnableResourceNameDnsARecordOnLaunch")
+        ],
+        f"{on_launch}.enable-resource-name-dns-aaaa-record": lambda subnet: [
+            _setting(subnet, "EnableResourceNameDnsAAAARecordOnLaunch")
+        ],
+        f"{on_launch}.hostname-type": Stored(of_constant(_HOSTNAME_TYPE)),
         "state": Stored(of_constant("available")),
         "subnet-arn": Stored(of_id(columns.id, call.arns.subnet(""))),
         "subnet-id": columns.id,
@@ -189,7 +204,7 @@ def subnet_result(call: Call, subnet: Subnet, free: FreeAddresses) -> dict[str, 
             for name in ("AssignIpv6AddressOnCreation", "EnableDns64", "MapPublicIpOnLaunch")
         },
         "PrivateDnsNameOptionsOnLaunch": {
-            "HostnameType": "ip-name",
+            "HostnameType": _HOSTNAME_TYPE,
             "EnableResourceNameDnsARecord": settings["EnableResourceNameDnsARecordOnLaunch"],
             "EnableResourceNameDnsAAAARecord": settings["EnableResourceNameDnsAAAARecordOnLaunch"],
         },
