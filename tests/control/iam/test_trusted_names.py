@@ -80,6 +80,19 @@ def test_a_renamed_user_stays_trusted_and_who_gets_the_old_name_is_not(world: Wo
     assert not may_assume(world, another, role)
 
 
+@pytest.mark.parametrize("path", ["/*/", "/a/b?c/"])
+def test_a_user_who_gets_a_path_with_a_wildcard_takes_the_role_from_nobody_else(
+    world: World, path: str
+) -> None:
+    id_, alice = made(world, "alice")
+    _, bob = made(world, "bob")
+    role = world.role("on-call", trust={"Principal": {"AWS": [ARNS.user("alice"), ARNS.user("bob")]}})
+    world.client("iam").update_user(UserName="alice", NewPath=path)
+    assert trusted(world, "on-call") == [id_, ARNS.user("bob")]
+    assert not may_assume(world, alice, role)
+    assert may_assume(world, bob, role)
+
+
 @pytest.mark.parametrize("principal", [ARNS.role("ci"), ARNS.assumed_role("ci", "work")])
 def test_a_role_of_a_deleted_ones_name_is_not_trusted_in_its_place(world: World, principal: str) -> None:
     _, alice = made(world, "alice")

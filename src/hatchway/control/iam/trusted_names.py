@@ -31,6 +31,7 @@ _MAY_NAME = select(tables.roles.c.name).where(
     )
 )
 _LIKE_SPECIAL = re.compile("[%_/]")
+_WILDCARD = re.compile("[*?]")
 
 
 def require_known(tx: Transaction, arns: Arns, document: str, former: str | None = None) -> None:
@@ -81,8 +82,13 @@ def forget_principal(tx: Transaction, arns: Arns, gone: User | Role) -> None:
 
 
 def rename_principal(tx: Transaction, arns: Arns, before: User, name: str, path: str) -> None:
-    """Has the trust policies that name a user name it by its new ARN, and nobody by the old one."""
-    _rewrite(tx, before.name, _renamed(arns, before, arns.user(name, path)))
+    """Has the trust policies that name a user name it by its new ARN, and nobody by the old one.
+
+    A path may have wildcards, and a name in a trust policy none: with one, nobody could assume the role any
+    more. So the user's unique id stands there then, as of one that is gone.
+    """
+    name_now = before.id if _WILDCARD.search(path) else arns.user(name, path)
+    _rewrite(tx, before.name, _renamed(arns, before, name_now))
 
 
 def _renamed(arns: Arns, principal: User | Role, name_now: str) -> Callable[[str], str]:
