@@ -355,7 +355,7 @@ def test_an_interrupt_ends_in_silence(mistakes: Mistakes, monkeypatch: pytest.Mo
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hatchway.control.fleet.export_fleet", interrupted)
+    monkeypatch.setattr("hatchway.account.fleet.export_fleet", interrupted)
     assert main.run(["export"]) == 130
     assert mistakes.capture.readouterr() == ("", "")
 
@@ -364,7 +364,7 @@ def test_a_defect_of_the_program_is_told_as_one(mistakes: Mistakes, monkeypatch:
     def defective(*_: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr("hatchway.control.fleet.export_fleet", defective)
+    monkeypatch.setattr("hatchway.account.fleet.export_fleet", defective)
     assert main.run(["export"]) == 1
     told = mistakes.capture.readouterr().err
     assert "ZeroDivisionError: a defect" in told

@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError
 from tests.control.harness import INSTANCE, SUBNET, SharedServer, World, world_in
 from tests.store.postgresql_server import PostgresqlServer, postgresql_server, server_programs
 
+from hatchway.account import host_tokens
 from hatchway.audit.group_commit import GroupCommit
-from hatchway.control import host_tokens
 from hatchway.control.application import create_application
 from hatchway.control.hosts import authentication
 from hatchway.protocol.service_models import OWN_MODELS

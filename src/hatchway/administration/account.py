@@ -10,11 +10,11 @@ from typing import Final
 
 from cryptography.x509 import load_pem_x509_certificates
 
+from hatchway.account.fleet import apply_fleet, every_problem, plan_fleet, policy_documents
+from hatchway.account.host_tokens import NewHostToken, new_host_token
 from hatchway.administration.api_urls import for_host
 from hatchway.administration.fleet_files import load_fleet
 from hatchway.audit.local_trail import administrator, record
-from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet, policy_documents
-from hatchway.control.host_tokens import NewHostToken, new_host_token
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
 from hatchway.domain.host_token import HOST_TOKEN
 from hatchway.domain.ids import INSTANCE_ID

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from hatchway.account.host_tokens import NewHostToken
 from hatchway.administration.account import (
     AppliedFile,
     EnrolledHost,
@@ -26,7 +27,6 @@ from hatchway.client.api.ids import is_whole
 from hatchway.client.api.profile import Profile, api_errors
 from hatchway.client.discovery.hosts import identify_host
 from hatchway.client.errors import ApiError
-from hatchway.control.host_tokens import NewHostToken
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
 from hatchway.domain.host_token import HOST_TOKEN
 from hatchway.errors import BadUsage

@@ -136,7 +136,7 @@ def export(*, store: StoreArguments, caller: CallerArguments) -> None:
 
     with working("Exporting the account"):
         if on_server(store, caller):
-            from hatchway.control.fleet import export_fleet
+            from hatchway.account.fleet import export_fleet
             from hatchway.installation.installation import open_installation
 
             with open_installation(data_directory(store.data_dir), store.store_url) as installation:

@@ -19,10 +19,8 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `texts`, `unsupported`, `page_tokens` | the rule for texts; refused parameters; tokens of pages |
 | `host_routes` | what hosts and machines ask and say, by tokens of their own |
 | `bearer_tokens` | the tokens by which these ask, and how they are refused |
-| `host_tokens` | the tokens by which target hosts are known |
 | `hosts` | what target hosts ask and say by them, and hosts that register themselves |
 | `machines`, `own_keys` | machines that join: keys and certificates for their role |
-| `fleet` | the fleet file on a store: `apply` and `export` |
 | `audit_trail`, `tracing` | a call as an event, and as a span |
 | `service_events` | what hosts and machines do by their tokens, as events |
 | `housekeeping` | what is done without being asked |

@@ -27,11 +27,11 @@ from hatchway.access.authentication import (
 )
 from hatchway.access.context import request_keys, service_keys
 from hatchway.access.principal import Caller
+from hatchway.account.fleet import PLANS
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
 from hatchway.control.call_rates import Kind
 from hatchway.control.catalogue import OFFERED, OPERATIONS
 from hatchway.control.concurrency import ConcurrentCalls
-from hatchway.control.fleet import PLANS
 from hatchway.control.metrics import OTHER_SERVICE
 from hatchway.control.operations import Call, Late, Operation
 from hatchway.control.other_services import not_here, render

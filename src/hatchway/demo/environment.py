@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from hatchway.account.fleet import apply_fleet
 from hatchway.administration.access_keys import IntoProfile, KeysOnServer
 from hatchway.administration.account import enroll_host
 from hatchway.audit.local_trail import administrator
 from hatchway.client.api.profile import Profile, ProfileOptions
 from hatchway.client.setup.aws_profile import AwsProfile, SharedFiles, write_profile
-from hatchway.control.fleet import apply_fleet
 from hatchway.demo import scenario
 from hatchway.demo.hosts import (
     HostPlan,

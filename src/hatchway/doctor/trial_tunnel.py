@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from hatchway.account.fleet import apply_fleet
 from hatchway.administration.access_keys import KeysOnServer
 from hatchway.audit.local_trail import administrator
-from hatchway.control.fleet import apply_fleet
 from hatchway.doctor.findings import Finding, error, ok
 from hatchway.domain.account import Account
 from hatchway.errors import CommandFailed

@@ -10,7 +10,7 @@
 A fleet file says in YAML or JSON which networks, hosts, endpoints and identities there are (docs/fleet.md).
 This package takes values and gives values: a file's bytes, and the account as an `AccountView` of rows from
 `hatchway.domain`. It opens no file (`read_file` gives it the policies that a file names by a path), knows no
-store and no clock. `hatchway.control.fleet` reads views from a store and writes plans to it.
+store and no clock. `hatchway.account.fleet` reads views from a store and writes plans to it.
 
 What the file names is created or changed to match. What it does not name is left alone, or deleted with
 `prune`. A thing that the file names is as the file says in every key, and a key that is left out has its

@@ -6,8 +6,8 @@ from typing import Any
 from tests.control.harness import VPC, World
 from tests.fleet.accounts import NOW, fleet
 
+from hatchway.account.fleet import apply_fleet, export_fleet, plan_fleet, read_account
 from hatchway.audit.local import LocalAdministrator
-from hatchway.control.fleet import apply_fleet, export_fleet, plan_fleet, read_account
 from hatchway.store import Store
 
 OPERATOR = LocalAdministrator(os_user="operator", user_agent="hatchway/test")

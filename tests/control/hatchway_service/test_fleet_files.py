@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from tests.control.harness import INSTANCE, SUBNET, World
 from tests.control.hatchway_service.refusals import allow, refused
 
-from hatchway.control.fleet import PLANS
+from hatchway.account.fleet import PLANS
 from hatchway.control.hatchway_service import fleet_files
 from hatchway.control.hatchway_service.fleet_files import LARGEST_FILE
 from hatchway.domain.identity import Guardrail

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.control.harness import ACCOUNT, ARNS, World
 
+from hatchway.account.fleet import apply_fleet, export_fleet, plan_fleet
 from hatchway.audit.local import LocalAdministrator
-from hatchway.control.fleet import apply_fleet, export_fleet, plan_fleet
 from hatchway.domain.service_linked_role import service_linked_role
 from hatchway.fleet import parse_fleet
 from hatchway.store import Store

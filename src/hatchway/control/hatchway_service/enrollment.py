@@ -5,6 +5,7 @@ from typing import Final
 
 from hatchway.access.authorization import Check
 from hatchway.access.context import request_tag_keys
+from hatchway.account.host_tokens import new_host_token
 from hatchway.control.hatchway_service.hosts import (
     instance_check,
     new_tag_checks,
@@ -16,7 +17,6 @@ from hatchway.control.hatchway_service.hosts import (
     tags_of,
 )
 from hatchway.control.hatchway_service.paging import DEFAULT_SIZE, make_token, position_of
-from hatchway.control.host_tokens import new_host_token
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.arns import Arns
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken

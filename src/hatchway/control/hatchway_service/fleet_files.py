@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hatchway.access.authorization import Check
-from hatchway.control.fleet import is_current, read_account, told_changes, told_counts, write_plan
+from hatchway.account.fleet import is_current, read_account, told_changes, told_counts, write_plan
 from hatchway.control.hatchway_service.turns import Turns
 from hatchway.control.operations import Call, Late, Result, Told, operation
 from hatchway.fleet.account_view import AccountView

@@ -19,9 +19,9 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import ColumnElement, select
 
+from hatchway.account.host_tokens import new_host_token
 from hatchway.control.bearer_tokens import BearerRefused, refusals_counted, shown_token
 from hatchway.control.hatchway_service.registration import Registration, registered
-from hatchway.control.host_tokens import new_host_token
 from hatchway.control.hosts.own_machines import addresses_of, own_machine
 from hatchway.control.plane import ControlPlane
 from hatchway.control.service_events import service_record

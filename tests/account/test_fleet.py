@@ -10,9 +10,7 @@ import pytest
 from tests.fleet.accounts import ACCOUNT, LATER, NOW, fleet
 from tests.store.migrated import empty_store
 
-from hatchway.administration.fleet_files import load_fleet
-from hatchway.audit.local import LocalAdministrator
-from hatchway.control.fleet import (
+from hatchway.account.fleet import (
     PLANS,
     apply_fleet,
     every_problem,
@@ -21,6 +19,8 @@ from hatchway.control.fleet import (
     plan_fleet,
     read_account,
 )
+from hatchway.administration.fleet_files import load_fleet
+from hatchway.audit.local import LocalAdministrator
 from hatchway.domain.account import AccountAlias
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint import EndpointState
@@ -96,7 +96,7 @@ def test_what_others_change_while_a_plan_is_made_is_planned_for(
         return plan
 
     other = Store.open(store.engine.url.render_as_string())
-    monkeypatch.setattr("hatchway.control.fleet.make_plan", planning)
+    monkeypatch.setattr("hatchway.account.fleet.make_plan", planning)
     assert apply(store, OFFICE).empty
     other.close()
 
@@ -115,7 +115,7 @@ def test_where_others_change_the_account_all_the_time_the_last_plan_is_made_whil
         return made[-1]
 
     other = Store.open(store.engine.url.render_as_string())
-    monkeypatch.setattr("hatchway.control.fleet.make_plan", planning)
+    monkeypatch.setattr("hatchway.account.fleet.make_plan", planning)
     assert apply(store, OFFICE) == made[-1]
     assert len(made) == PLANS + 1
     other.close()
