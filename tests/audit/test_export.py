@@ -10,7 +10,9 @@ from tests.audit.false_events import NO_EVENTS, false_record
 from tests.audit.test_events import NOW, record
 from tests.store.migrated import empty_store
 
-from hatchway.audit.export import Export
+from hatchway.audit import export
+from hatchway.audit.events import event_time
+from hatchway.audit.export import Export, _lines_from_the_end
 from hatchway.store import Store
 
 
@@ -61,3 +63,33 @@ def test_an_event_is_one_line_for_whoever_takes_a_carriage_return_for_its_end(
     assert Export(store, path).run() == 1
     assert path.read_bytes() == b'{"eventID": "e" ,\t"eventTime":""}\n'
     assert Export(store, path).run() == 0
+
+
+@pytest.mark.parametrize("body", ['{"eventID":"e-old","eventTime":"1970-01-01T00:00:00Z"}', "{}"])
+def test_an_event_that_claims_to_be_older_than_all_has_no_more_of_the_file_read(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    def enter(*numbers: int) -> None:
+        with store.record() as tx:
+            for number in numbers:
+                time = NOW + timedelta(seconds=number)
+                text = json.dumps({"eventID": f"e-{number}", "eventTime": event_time(time)})
+                tx.audit_records.add(false_record(text, time, f"e-{number}"))
+
+    path = tmp_path / "audit.jsonl"
+    monkeypatch.setattr(export, "_LOOKED_THROUGH", 10)
+    enter(*range(200))
+    assert Export(store, path).run() == 200
+    enter(200, 201)
+    with store.record() as tx:
+        tx.audit_records.add(false_record(body, NOW - timedelta(days=9999), "e-old"))
+    read: list[bytes] = []
+
+    def lines(path: Path) -> Iterator[bytes]:
+        for line in _lines_from_the_end(path):
+            read.append(line)
+            yield line
+
+    monkeypatch.setattr(export, "_lines_from_the_end", lines)
+    assert Export(store, path).run() == 3
+    assert 10 <= len(read) < 20

@@ -19,6 +19,7 @@ from hatchway.audit.lookup_fill import LookupFill
 from hatchway.domain.account import AuditRecord
 from hatchway.store import Store
 from hatchway.store.tables import audit_lookups
+from hatchway.store.trail import event_bodies
 from hatchway.store.trail.audit_rows import AuditRows
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
@@ -136,8 +137,8 @@ def test_a_trail_from_before_is_gone_through_once_newest_first_a_little_at_a_tim
     fill = fill_of(store)
     assert fill.fill() == 8
     assert found(store, "Username=user-0") == ["e0", "e3", "e6"]
-    # Another process goes on where this one has stopped.
-    assert fill_of(store).fill() == 2
+    # Another process goes on where this one has stopped, at the moment that it came to.
+    assert fill_of(store).fill() == 3
     assert found(store, "Username=user-0") == ["e0", "e3", "e6", "e9"]
     assert found(store, "EventName=CreateUser") == [f"e{number}" for number in range(10)]
     assert fill.fill() == 0
@@ -151,6 +152,17 @@ def test_many_events_of_one_moment_are_gone_through_like_any(
     enter_as_older_programs_do(store, record(7, timedelta(days=2)))
     assert fill_of(store).fill() == 8
     assert len(found(store, "EventName=CreateUser")) == 8
+
+
+def test_of_many_large_texts_no_more_are_read_at_once_than_memory_is_for_even_of_one_moment(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter_as_older_programs_do(store, *(record(number, timedelta(days=1)) for number in range(7)))
+    fill = fill_of(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(event_bodies, "MOST_AT_ONCE", 1)
+        assert [fill.fill(), fill.fill(), fill.fill()] == [5, 2, 0]
+    assert len(found(store, "EventName=CreateUser")) == 7
 
 
 def test_what_a_process_of_an_older_program_still_records_is_found_too(store: Store) -> None:

@@ -1,14 +1,15 @@
 """What was refused, found in the audit trail: by its request's id, or as somebody's latest."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import and_, func, or_, select
 
 from hatchway.audit.stored_events import Event, read_event
-from hatchway.domain.account import AuditRecord
 from hatchway.store import Transaction
 from hatchway.store.tables import audit_records
+from hatchway.store.trail.event_bodies import events_at, that_fit
 
 EXPLAIN_DENIAL: Final = "ExplainDenial"
 """The event of asking for a denial. Whoever is refused that asks for the one before it."""
@@ -29,12 +30,13 @@ def is_denial(event: Event) -> bool:
 
 
 def events_of(tx: Transaction, request_id: str) -> list[Event]:
-    """The events of a request, the one that says most of why it ended as it did first.
+    """The events of a request, or its newest where they are many or large, the one that says most of why it
+    ended as it did first.
 
     That is a denial, rather one with a decision, rather the latest.
     """
-    records = tx.audit_records.find(request_id=request_id, order=[audit_records.c.event_time.desc()])
-    return sorted(_read(records), key=lambda event: (not is_denial(event), not has_decision(event)))
+    found = next(_newest(tx, audit_records.c.request_id == request_id), [])
+    return sorted(found, key=lambda event: (not is_denial(event), not has_decision(event)))
 
 
 def events_beginning(
@@ -46,14 +48,9 @@ def events_beginning(
         conditions, newest: as `last_denial` has them.
     """
     column = audit_records.c
-    records = tx.audit_records.find(
-        column.request_id.startswith(beginning, autoescape=True),
-        *conditions,
-        *_among_the_newest(newest),
-        order=[column.event_time.desc()],
-        limit=_CANDIDATES,
-    )
-    return sorted(_read(records), key=lambda event: (not is_denial(event), not has_decision(event)))
+    begun = column.request_id.startswith(beginning, autoescape=True)
+    found = next(_newest(tx, begun, *conditions, *_among_the_newest(newest)), [])
+    return sorted(found, key=lambda event: (not is_denial(event), not has_decision(event)))
 
 
 def has_decision(event: Event) -> bool:
@@ -80,23 +77,27 @@ def last_denial(
     refused = body.contains('"errorCode":')
     stopped = and_(column.event_name == "OpenTunnel", body.contains('"network":'))
     cut = and_(column.event_name == "CloseTunnel", body.contains('"revocation":'))
-    records = tx.audit_records.find(
+    found = _newest(
+        tx,
         or_(refused, stopped, cut),
         column.event_name != EXPLAIN_DENIAL,
         *conditions,
         *_among_the_newest(newest),
-        order=[column.event_time.desc()],
-        limit=_CANDIDATES,
     )
-    return next((event for event in _read(records) if is_denial(event) and is_theirs(event)), None)
+    each = chain.from_iterable(found)
+    return next((event for event in each if is_denial(event) and is_theirs(event)), None)
 
 
-def _read(records: Iterable[AuditRecord]) -> Iterator[Event]:
-    """Their events, but for texts that are none."""
-    for record in records:
-        event = read_event(record.body)
-        if event is not None:
-            yield event
+def _newest(tx: Transaction, *conditions: Any) -> Iterator[list[Event]]:
+    """The newest events of which that holds, but for texts that are none: portions that fit into memory."""
+    column, rows = audit_records.c, tx.audit_records
+    newest_first = select(column.event_time, column.event_id).order_by(column.event_time.desc())
+    places = [(row[0], row[1]) for row in rows.rows(newest_first.where(*conditions).limit(_CANDIDATES))]
+    while places:
+        some = that_fit(rows, places)
+        places = places[len(some) :]
+        events = (read_event(each.body) for each in sorted(events_at(rows, some), reverse=True))
+        yield [event for event in events if event is not None]
 
 
 def _among_the_newest(newest: int | None) -> list[Any]:

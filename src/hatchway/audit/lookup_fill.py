@@ -6,7 +6,7 @@ from the newest back, in portions. Each is a short transaction of its own, so no
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from hatchway.audit.stored_events import read_terms
@@ -30,6 +30,7 @@ _LOOKED_AT: Final = 10_000
 _OVERLAP: Final = timedelta(minutes=5)
 """How much later than its time a record may come to be: calls wait for a lock, and clocks differ."""
 _MICROSECOND: Final = timedelta(microseconds=1)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 _Each = TypeVar("_Each")
 
@@ -45,6 +46,7 @@ class LookupFill:
         self._looked_until: datetime | None = None
         self._began: datetime | None = None
         self._place: Place | None = None
+        self._filled: Place | None = None
 
     def enter(self) -> int:
         """Enters events that wait with their terms, where many do or some have for long; how many."""
@@ -66,19 +68,28 @@ class LookupFill:
         return entered
 
     def fill(self) -> int:
-        """Goes on with the events of before there were terms; how many it has entered."""
+        """Goes on with the events of before there were terms; how many it has entered.
+
+        Who goes on after another begins with the last moment that it has come to.
+        """
         filled = 0
         for _ in range(_PORTIONS):
             with self._store.read() as tx:
                 back_to = tx.audit_records.filled_back_to()
                 if back_to is None:
                     break
-                some = tx.audit_records.some_before(back_to, _AT_ONCE)
+                some, end = tx.audit_records.newest(
+                    None,
+                    since=None,
+                    until=None if back_to == _LATEST else back_to + _MICROSECOND,
+                    before=self._filled if self._filled and self._filled[0] == back_to else None,
+                    limit=_AT_ONCE,
+                )
             entries = _entries_of(some)
             with self._store.record() as tx:
                 tx.audit_records.index(entries)
-                last = len(some) < _AT_ONCE
-                tx.audit_records.note_filled(None if last else some[-1].event_time - _MICROSECOND)
+                tx.audit_records.note_filled(None if end is None else end[0])
+            self._filled = end
             filled += len(some)
         return filled
 

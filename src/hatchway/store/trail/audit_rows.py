@@ -277,18 +277,6 @@ class AuditRows(Rows[AuditRecord]):
         moment = self.scalar(select(audit_lookups_filled.c.back_to))
         return None if moment == 0 else _time(moment)
 
-    def some_before(self, time: datetime, limit: int) -> list[Found]:
-        """The newest events of a moment and before: about so many, and all of the last one's moment."""
-        query = select(_records.event_time, _records.event_id, _records.body)
-        some = query.where(_records.event_time <= time).order_by(_records.event_time.desc()).limit(limit)
-        found = {Found(*row) for row in self._connection.execute(some)}
-        if len(found) == limit:
-            last = min(each.event_time for each in found)
-            found |= {
-                Found(*row) for row in self._connection.execute(query.where(_records.event_time == last))
-            }
-        return sorted(found, reverse=True)
-
     def newest_time(self) -> datetime | None:
         """When the newest event was; None where there is none."""
         moment: datetime | None = self._connection.execute(select(func.max(_records.event_time))).scalar_one()
