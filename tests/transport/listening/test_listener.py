@@ -380,22 +380,6 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
-@pytest.mark.parametrize("sent", [1, 9])
-def test_a_reset_right_behind_a_part_of_a_load_balancer_s_header_is_noticed_at_once(sent: int) -> None:
-    async def test() -> None:
-        async with echo_server(proxies=(LOOPBACK,), request_deadline=3600) as server:
-            for _ in range(3):
-                sock = raw(server.port)
-                await until(lambda: server.listener.pending == 1)
-                # The event loop finds both at once.
-                sock.sendall(HEADER[:sent])
-                reset(sock)
-                async with asyncio.timeout(30):
-                    await until(lambda: server.listener.pending == 0)
-
-    run(test)
-
-
 def test_a_load_balancer_that_sends_no_header_a_wrong_one_or_a_part_of_one_is_reset() -> None:
     async def test() -> None:
         async with echo_server(proxies=(LOOPBACK,), request_deadline=0.1) as server:

@@ -6,6 +6,7 @@ whatever is remembered of sources has a fixed size, however many there are.
 | module | holds |
 |---|---|
 | `listener` | accepting connections, and what those may cost whose clients have not authenticated yet |
+| `proxied_connection` | a load balancer's connection until it has said whose it is |
 | `proxy_protocol` | whose connection a load balancer passes on. Pure |
 | `sources` | what each source of connections may cost. Pure |
 | `failures` | who has failed to authenticate too often. Pure |

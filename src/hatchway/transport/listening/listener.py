@@ -26,18 +26,13 @@ from hatchway.transport.listening.load_shedding import (
     TOO_MANY_PENDING,
     LoadShedding,
 )
-from hatchway.transport.listening.proxy_protocol import (
-    MAX_V2,
-    BadProxyHeader,
-    TransportAddress,
-    read_proxy_header,
-)
+from hatchway.transport.listening.proxied_connection import ProxiedConnection
+from hatchway.transport.listening.proxy_protocol import TransportAddress
 from hatchway.transport.listening.sources import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hatchway.transport.listening.proxy_protocol import ProxyHeader
     from hatchway.transport.listening.sources import Source, Sources
 
 REQUEST_DEADLINE: Final = 5.0
@@ -258,7 +253,7 @@ class Listener:
             return
         if self._proxies and within(parse_address(address), self._proxies):
             proxy = TransportAddress(parse_address(address), port)
-            _ProxiedConnection(self._loop, sock, proxy, self._request_deadline, self._proxied)
+            ProxiedConnection(self._loop, sock, proxy, self._request_deadline, self._proxied)
             return
         source = source_of(address)
         if self._sources.admits(source):
@@ -267,7 +262,7 @@ class Listener:
         else:
             self._shed(sock, SOURCE_WASTES, address)
 
-    def _proxied(self, begun: _ProxiedConnection) -> None:
+    def _proxied(self, begun: ProxiedConnection) -> None:
         """The load balancer has sent its header, or has failed to."""
         header = begun.header
         if header is None:
@@ -346,74 +341,3 @@ class Listener:
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         sock.close()
-
-
-class _ProxiedConnection:
-    """A load balancer's connection until its PROXY protocol header has come.
-
-    Attributes:
-        header: that; None when none came, or a bad one.
-        problem: what is wrong with a bad one.
-        received: all that has been read, the header first.
-        seconds: that the client has left.
-    """
-
-    __slots__ = ("_deadline", "_done", "_loop", "_until", "header", "peer", "problem", "received", "sock")
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        sock: socket.socket,
-        peer: TransportAddress,
-        seconds: float,
-        done: Callable[[_ProxiedConnection], None],
-    ) -> None:
-        """`done` is called once, at once when the header has come with the connection, as it mostly does."""
-        self._loop = loop
-        self._done = done
-        self._until = loop.time() + seconds
-        self._deadline: asyncio.TimerHandle | None = None
-        self.sock = sock
-        self.peer = peer
-        self.header: ProxyHeader | None = None
-        self.problem: str | None = None
-        self.received = b""
-        self._read()
-
-    @property
-    def seconds(self) -> float:
-        return max(0.0, self._until - self._loop.time())
-
-    def _read(self) -> None:
-        try:
-            data = self.sock.recv(MAX_V2)
-        except (BlockingIOError, InterruptedError):
-            self._wait()
-            return
-        except OSError:
-            data = b""
-        self.received += data
-        try:
-            self.header = read_proxy_header(self.received)
-        except BadProxyHeader as bad:
-            self.problem = str(bad)
-            data = b""
-        if data and self.header is None:
-            self._wait()
-        else:
-            self._end()
-
-    def _wait(self) -> None:
-        if self._deadline is None:
-            self._deadline = self._loop.call_at(self._until, self._end)
-        else:
-            # libuv polls a descriptor no more once it has an error (issue 3796): a reset right behind what
-            # has just been read would never be told of.
-            self._loop.remove_reader(self.sock)
-        self._loop.add_reader(self.sock, self._read)
-
-    def _end(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._loop.remove_reader(self.sock)
-        self._done(self)
