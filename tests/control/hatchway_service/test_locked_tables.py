@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from tests.control.harness import SharedServer, World, world_in
 from tests.control.hatchway_service.test_tunnels import carry, tunnel_id, worker
 from tests.store.postgresql_server import PostgresqlServer, postgresql_server, server_programs
 
 import hatchway
+from hatchway.control.housekeeping.dead_workers import DeadWorkers
 from hatchway.control.housekeeping.purges import purge_terminations
 from hatchway.store import Store, is_locked
 
@@ -54,16 +57,27 @@ def world(server: PostgresqlServer, shared_server: SharedServer, session: boto3.
 
 
 @pytest.fixture
-def lock(world: World) -> Iterator[Callable[[], None]]:
-    """Locks, as a gateway's role, all that it can, until the test ends."""
+def session_of_role(world: World) -> Iterator[Connection]:
     role = create_engine(make_url(world.store.engine.url).set(username="hatchway_gateway"))
     with role.connect() as connection:
-
-        def all_that_it_can() -> None:
-            connection.execute(text("LOCK TABLE tunnels, gateway_workers"))
-
-        yield all_that_it_can
+        yield connection
     role.dispose()
+
+
+@pytest.fixture
+def lock(session_of_role: Connection) -> Callable[[], None]:
+    """Locks, as a gateway's role, all that it can, until the test ends."""
+
+    def all_that_it_can() -> None:
+        session_of_role.execute(text("LOCK TABLE tunnels, gateway_workers"))
+
+    return all_that_it_can
+
+
+@pytest.fixture
+def unlock(session_of_role: Connection) -> Callable[[], None]:
+    """Or until then."""
+    return session_of_role.rollback
 
 
 def refusal(call: Callable[[], Any]) -> tuple[int, str]:
@@ -90,6 +104,21 @@ def test_calls_about_tunnels_say_that_they_cannot_be_answered_now_and_change_not
         world.change(purge_terminations)
     assert is_locked(caught.value)
     world.client("iam", read_timeout=30).create_user(UserName="bob")
+
+
+def test_a_round_that_looks_for_dead_workers_fails_at_once_and_the_next_goes_on(
+    world: World, lock: Callable[[], None], unlock: Callable[[], None]
+) -> None:
+    worker(world)
+    carry(world, 1)
+    later = world.clock() + timedelta(hours=1)
+    rounds = DeadWorkers(replace(world.plane, clock=lambda: later))
+    lock()
+    with pytest.raises(Exception, match="lock timeout") as caught:
+        rounds.end_their_tunnels()
+    assert is_locked(caught.value)
+    unlock()
+    assert [rounds.end_their_tunnels(), rounds.end_their_tunnels()] == [0, 1]
 
 
 def test_no_call_waits_for_one_that_would_end_a_tunnel(world: World, lock: Callable[[], None]) -> None:

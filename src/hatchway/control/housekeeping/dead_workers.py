@@ -35,6 +35,7 @@ class DeadWorkers:
     had the time between the two for that.
 
     What a dead worker has left is entered under its lock, which a worker takes too that claims to be alive.
+    Where others keep the tables to themselves a round fails in a moment, as all other tasks wait for it.
     """
 
     def __init__(self, plane: ControlPlane) -> None:
@@ -57,9 +58,11 @@ class DeadWorkers:
         )
         # Looked for first: the write lock is not taken every few seconds for nothing.
         with plane.store.read() as tx:
+            tx.wait_briefly()
             if not tx.gateway_workers.count(overdue) and not tx.tunnels.count(*orphaned):
                 return 0
         with plane.store.record() as tx:
+            tx.wait_briefly()
             workers = tx.gateway_workers.find(overdue)
             lost = {tunnel.gateway_id for tunnel in tx.tunnels.find(*orphaned, limit=_AT_ONCE)}
             tx.lock_workers(*lost)
@@ -75,6 +78,7 @@ class DeadWorkers:
 
     def _end_tunnels_of(self, worker: GatewayWorker) -> None:
         with self._plane.store.record() as tx:
+            tx.wait_briefly()
             tx.lock_workers(worker.id)
             if tx.gateway_workers.get(worker.id) != worker:
                 return
@@ -84,6 +88,7 @@ class DeadWorkers:
         count = 0
         while True:
             with self._plane.store.record() as tx:
+                tx.wait_briefly()
                 tx.lock_workers(worker.id)
                 if tx.gateway_workers.get(worker.id) is not None:
                     break
