@@ -25,7 +25,9 @@ account, which has its own name.
 | `text` | bytes, YAML or JSON | plain values |
 | `fields`, `values`, `policy_documents` | a plain value | what it means, and its JSON Schema |
 | `parsing`, `network_sections`, `identity_sections` | plain values, by tables of keys | `declarations` |
-| `resolution`, `network_resolution`, `rule_resolution`, `identity_resolution` | these, the view | `draft` |
+| `resolution`, `network_resolution`, `identity_resolution` | these, the view | `draft` |
+| `rule_resolution`, `endpoint_resolution` | of the network, rules and endpoints | that, further |
+| `directory` | a name or an id in the file | what the account has by it, or will have |
 | `consistency` | the account to be | its contradictions |
 | `plan`, `plan_text` | both accounts | the difference, to write and to read |
 | `file_form`, `export` | the account | a fleet file |

@@ -1,17 +1,7 @@
-"""Resolving the network: VPCs, subnets, security groups, instances, endpoints."""
+"""Resolving the network: VPCs, subnets, security groups and instances; endpoints apart."""
 
-from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
-from hatchway.domain.endpoint_creation import (
-    CannotCreateEndpoint,
-    EndpointOrder,
-    interface_id_of,
-    modified_endpoint,
-    new_endpoint,
-)
-from hatchway.domain.gateway_names import endpoint_dns_name, name_problem
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import (
     ANY_ICMP_TYPE,
@@ -25,16 +15,16 @@ from hatchway.domain.network import (
     Vpc,
     default_group,
 )
-from hatchway.domain.service_linked_role import service_linked_role
 from hatchway.fleet.declarations import (
-    DeclaredEndpoint,
     DeclaredInstance,
     DeclaredRule,
     DeclaredSecurityGroup,
     DeclaredVpc,
     Fleet,
 )
+from hatchway.fleet.directory import Directory, NamesBefore
 from hatchway.fleet.draft import Draft
+from hatchway.fleet.endpoint_resolution import name_gateways, resolve_endpoints
 from hatchway.fleet.rule_resolution import Content, resolve_rules
 
 _EVERYTHING_OUT = (Rule("-1", *ANY_PORT, "0.0.0.0/0"), Rule("-1", *ANY_PORT, "::/0"))
@@ -43,7 +33,7 @@ _EVERYTHING_OUT = (Rule("-1", *ANY_PORT, "0.0.0.0/0"), Rule("-1", *ANY_PORT, "::
 
 def resolve_network(draft: Draft, fleet: Fleet) -> None:
     """Puts the VPCs, instances and endpoints of the file into the draft."""
-    names = _NamesBefore.of(draft)
+    names = NamesBefore.of(draft)
     for vpc, vpc_id in [(vpc, _resolve_vpc(draft, names, vpc)) for vpc in fleet.vpcs]:
         if vpc_id is not None:
             _resolve_inside(draft, names, vpc, vpc_id)
@@ -54,33 +44,11 @@ def resolve_network(draft: Draft, fleet: Fleet) -> None:
     resolve_rules(draft, declared_rules)
     for instance in fleet.instances:
         _resolve_instance(draft, names, directory, instance)
-    _resolve_endpoints(draft, names, directory, fleet.endpoints)
-    _name_gateways(draft, fleet.gateway_dns_name)
+    resolve_endpoints(draft, names, directory, fleet.endpoints)
+    name_gateways(draft, fleet.gateway_dns_name)
 
 
-@dataclass(slots=True)
-class _NamesBefore:
-    """The ids of what the account has, by names: what has a name keeps its id."""
-
-    vpcs: dict[str, str] = field(default_factory=dict)
-    subnets: dict[tuple[str, str], str] = field(default_factory=dict)
-    security_groups: dict[tuple[str, str], str] = field(default_factory=dict)
-    instances: dict[str, str] = field(default_factory=dict)
-    endpoints: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, draft: Draft) -> "_NamesBefore":
-        rows = draft.before.rows
-        return cls(
-            {vpc.name: vpc.id for vpc in rows.vpcs.values()},
-            {(subnet.vpc_id, subnet.name): subnet.id for subnet in rows.subnets.values()},
-            {(group.vpc_id, group.name): group.id for group in rows.security_groups.values()},
-            {instance.name: instance.id for instance in rows.instances.values()},
-            {endpoint.name: endpoint.id for endpoint in rows.endpoints.values() if endpoint.name},
-        )
-
-
-def _resolve_vpc(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc) -> str | None:
+def _resolve_vpc(draft: Draft, names: NamesBefore, vpc: DeclaredVpc) -> str | None:
     vpc_id = vpc.id or names.vpcs.get(vpc.name) or derived_id(Kind.VPC, draft.account, vpc.name)
     if not draft.claim("vpcs", vpc_id, vpc.place):
         return None
@@ -96,7 +64,7 @@ def _resolve_vpc(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc) -> str | N
     return vpc_id
 
 
-def _resolve_inside(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc, vpc_id: str) -> None:
+def _resolve_inside(draft: Draft, names: NamesBefore, vpc: DeclaredVpc, vpc_id: str) -> None:
     for subnet in vpc.subnets:
         subnet_id = (
             subnet.id
@@ -134,7 +102,7 @@ def _stays(draft: Draft, table: str, key: str, vpc_id: str) -> bool:
     return False
 
 
-def _group_id(draft: Draft, names: _NamesBefore, vpc_id: str, vpc_name: str, name: str) -> str:
+def _group_id(draft: Draft, names: NamesBefore, vpc_id: str, vpc_name: str, name: str) -> str:
     return names.security_groups.get((vpc_id, name)) or derived_id(
         Kind.SECURITY_GROUP, draft.account, f"{vpc_name}/{name}"
     )
@@ -157,72 +125,6 @@ def _group_without_peers(group_id: str, vpc_id: str, group: DeclaredSecurityGrou
         egress=base.egress if group.egress is None else (),
         tags=group.tags,
     )
-
-
-@dataclass(slots=True)
-class Directory:
-    """Names and ids in the account as it should be."""
-
-    draft: Draft
-    vpc_names: dict[str, str] = field(default_factory=dict)
-    subnets: dict[str, str] = field(default_factory=dict)
-    security_groups: dict[str, str] = field(default_factory=dict)
-    before_subnets: frozenset[str] = frozenset()
-    before_security_groups: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, draft: Draft) -> "Directory":
-        after, before = draft.after, draft.before.rows
-        vpc_names = {vpc.id: vpc.name for vpc in after.vpcs.values()}
-        old_names = {vpc.id: vpc.name for vpc in before.vpcs.values()}
-        return cls(
-            draft,
-            vpc_names,
-            _paths(vpc_names, after.subnets),
-            _paths(vpc_names, after.security_groups),
-            frozenset(_paths(old_names, before.subnets)) | before.subnets.keys(),
-            frozenset(_paths(old_names, before.security_groups)) | before.security_groups.keys(),
-        )
-
-    def subnet(self, reference: str, place: str) -> Subnet | None:
-        """The subnet that `vpc/name` or an id names."""
-        found = self.draft.after.subnets.get(self.subnets.get(reference, reference))
-        if found is None:
-            pruned = reference in self.before_subnets
-            self.draft.unresolved(place, reference, "subnet", self.subnets, pruned=pruned)
-        return found
-
-    def security_group(self, reference: str, vpc_id: str, place: str) -> str | None:
-        """The id of the group that `vpc/name`, an id, or within its own VPC the bare name names."""
-        groups = self.draft.after.security_groups
-        path = reference if "/" in reference else f"{self.vpc_names.get(vpc_id)}/{reference}"
-        group = groups.get(reference) or groups.get(self.security_groups.get(path, ""))
-        if group is None:
-            pruned = reference in self.before_security_groups
-            self.draft.unresolved(place, reference, "security group", self.security_groups, pruned=pruned)
-            return None
-        if group.vpc_id != vpc_id:
-            self.draft.problems.add(place, f"security group {reference!r} is of another VPC")
-            return None
-        return group.id
-
-    def groups_of(
-        self, references: tuple[str, ...] | None, vpc_id: str, place: str
-    ) -> tuple[str, ...] | None:
-        """The ids of groups, the VPC's default one when none are given; None when one does not resolve."""
-        if references is None:
-            ids = [self.security_group(DEFAULT_GROUP_NAME, vpc_id, place)]
-        else:
-            ids = [
-                self.security_group(reference, vpc_id, f"{place}.security_groups[{index}]")
-                for index, reference in enumerate(references)
-            ]
-        found = tuple(dict.fromkeys(group_id for group_id in ids if group_id is not None))
-        return found if None not in ids else None
-
-
-def _paths(vpc_names: dict[str, str], nouns: dict[str, Subnet] | dict[str, SecurityGroup]) -> dict[str, str]:
-    return {f"{vpc_names.get(noun.vpc_id)}/{noun.name}": noun.id for noun in nouns.values()}
 
 
 def _resolve_rules(
@@ -262,7 +164,7 @@ def _rules(
 
 
 def _resolve_instance(
-    draft: Draft, names: _NamesBefore, directory: Directory, declared: DeclaredInstance
+    draft: Draft, names: NamesBefore, directory: Directory, declared: DeclaredInstance
 ) -> None:
     subnet = directory.subnet(declared.subnet, f"{declared.place}.subnet")
     if subnet is None:
@@ -292,122 +194,3 @@ def _resolve_instance(
         registered_itself=present is not None and present.registered_itself,
         tags=declared.tags,
     )
-
-
-def _resolve_endpoints(
-    draft: Draft, names: _NamesBefore, directory: Directory, endpoints: tuple[DeclaredEndpoint, ...]
-) -> None:
-    orders = []
-    # In the order of names: which address an endpoint finds free must not depend on the order of the file.
-    for declared in sorted(endpoints, key=lambda endpoint: endpoint.name):
-        order = _endpoint_order(draft, names, directory, declared)
-        if order is not None and draft.claim("endpoints", order.endpoint_id, declared.place):
-            orders.append((declared, order))
-    if not orders:
-        return
-    taken = _addresses_in_use(draft, frozenset(order.endpoint_id for _, order in orders))
-    for _, order in orders:
-        taken[order.subnet.vpc_id].update(order.addresses.values())
-    # Those that are there choose first: none loses its address to a newcomer.
-    there = draft.before.rows.endpoints
-    for declared, order in sorted(orders, key=lambda pair: pair[1].endpoint_id not in there):
-        _put_endpoint(draft, declared, order, taken[order.subnet.vpc_id])
-    if SERVICE_LINKED_ROLE_NAME not in draft.after.roles:
-        draft.after.roles[SERVICE_LINKED_ROLE_NAME] = service_linked_role(draft.account, draft.now)
-
-
-def _endpoint_order(
-    draft: Draft, names: _NamesBefore, directory: Directory, declared: DeclaredEndpoint
-) -> EndpointOrder | None:
-    subnet = directory.subnet(declared.subnet, f"{declared.place}.subnet")
-    if subnet is None:
-        return None
-    groups = directory.groups_of(declared.security_groups, subnet.vpc_id, declared.place)
-    if groups is None:
-        return None
-    endpoint_id = (
-        declared.id
-        or names.endpoints.get(declared.name)
-        or derived_id(Kind.ENDPOINT, draft.account, declared.name)
-    )
-    return EndpointOrder(
-        account=draft.account,
-        endpoint_id=endpoint_id,
-        subnet=subnet,
-        security_group_ids=groups,
-        # As all others, it gets its name in the end.
-        dns_name="",
-        preserve_client_ip=declared.preserve_client_ip,
-        proxy_protocol=declared.proxy_protocol,
-        ip_address_type=declared.ip_address_type,
-        # Whose name is its id was made through the API, and has none.
-        name=None if declared.name == endpoint_id else declared.name,
-        max_tunnels=declared.max_tunnels,
-        gateway_dns_name=declared.gateway_dns_name,
-        addresses={
-            version: address
-            for version, address in ((4, declared.private_ip), (6, declared.ipv6))
-            if address is not None
-        },
-        tags=declared.tags,
-    )
-
-
-def _name_gateways(draft: Draft, of_account: str | None) -> None:
-    """Has every endpoint the DNS name that its gateways have now, those not named in the file too."""
-    after = draft.after
-    account = draft.before.account
-    if of_account is not None:
-        account = replace(account, gateway_dns_name=of_account)
-    for endpoint in list(after.endpoints.values()):
-        vpc, subnet = after.vpcs.get(endpoint.vpc_id), after.subnets.get(endpoint.subnet_id)
-        dns_name = endpoint_dns_name(endpoint.id, account, vpc, subnet, endpoint.gateway_dns_name)
-        if endpoint.dns_name != dns_name:
-            if problem := name_problem(endpoint.id, dns_name):
-                place = draft.place_of("endpoints", endpoint.id) or "gateway_dns_name"
-                draft.problems.add(place, f"the endpoint {problem}")
-                continue
-            draft.after.endpoints[endpoint.id] = replace(endpoint, dns_name=dns_name)
-
-
-def _addresses_in_use(draft: Draft, moving: frozenset[str]) -> defaultdict[str, set[str]]:
-    """The addresses that are taken in each VPC, except those of the endpoints in `moving`."""
-    taken: defaultdict[str, set[str]] = defaultdict(set)
-    for instance in draft.after.instances.values():
-        taken[instance.vpc_id].update(instance.addresses)
-    for interface in draft.after.network_interfaces.values():
-        if interface.endpoint_id not in moving:
-            taken[interface.vpc_id].update(filter(None, (interface.private_ip, interface.ipv6)))
-    return taken
-
-
-def _put_endpoint(draft: Draft, declared: DeclaredEndpoint, order: EndpointOrder, taken: set[str]) -> None:
-    rows = draft.before.rows
-    endpoint = rows.endpoints.get(order.endpoint_id)
-    if endpoint is not None and endpoint.subnet_id != order.subnet.id:
-        draft.problems.add(
-            f"{declared.place}.subnet",
-            "an endpoint stays in its subnet: give the one in this subnet a name of its own",
-        )
-        return
-    interface_ids = (
-        endpoint.network_interface_ids if endpoint else (interface_id_of(draft.account, order.endpoint_id),)
-    )
-    interface = rows.network_interfaces.get(interface_ids[0]) if interface_ids else None
-    try:
-        if endpoint is None or interface is None:
-            endpoint, interface = new_endpoint(order, taken=taken, now=draft.now)
-        else:
-            endpoint, interface = modified_endpoint(endpoint, interface, order, taken=taken)
-    except CannotCreateEndpoint as error:
-        draft.problems.add(declared.place, f"the endpoint {error}")
-        return
-    for version, address in order.addresses.items():
-        if address not in (interface.private_ip, interface.ipv6):
-            draft.problems.add(
-                declared.place,
-                f"{address} is an IPv{version} address, and the endpoint is {endpoint.ip_address_type}",
-            )
-    taken.update(filter(None, (interface.private_ip, interface.ipv6)))
-    draft.after.endpoints[endpoint.id] = endpoint
-    draft.after.network_interfaces[interface.id] = interface
