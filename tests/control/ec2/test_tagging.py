@@ -19,6 +19,7 @@ from tests.control.harness import (
 )
 
 from hatchway.control import operations
+from hatchway.control.ec2 import tagging
 
 
 def tags_of(ec2: Any, resource_id: str) -> dict[str, str]:
@@ -252,3 +253,22 @@ def test_a_call_about_more_than_its_policies_can_be_asked_in_time_is_refused_and
     ec2.create_tags(Resources=[VPC], Tags=tags)
     assert tags_of(ec2, VPC)["late"] == "1"
     ec2.delete_tags(Resources=[VPC], Tags=tags)
+
+
+def test_a_call_that_would_write_too_many_tags_is_refused_and_what_changes_nothing_does_not_count(
+    ec2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ec2.create_tags(Resources=[VPC, SUBNET], Tags=[{"Key": "heavy", "Value": "1"}])
+    before = tags_of(ec2, VPC), tags_of(ec2, SUBNET)
+    monkeypatch.setattr(tagging, "MOST_WRITTEN", sum(map(len, before)) - 1)
+    many = {"Resources": [VPC, SUBNET], "Tags": [{"Key": "heavy", "Value": "2"}]}
+    assert refused(lambda: ec2.create_tags(**many)) == "RequestResourceCountExceeded"
+    assert refused(lambda: ec2.delete_tags(**many | {"Tags": [{"Key": "heavy"}]})) == (
+        "RequestResourceCountExceeded"
+    )
+    assert (tags_of(ec2, VPC), tags_of(ec2, SUBNET)) == before
+    ec2.create_tags(Resources=[VPC], Tags=many["Tags"])
+    ec2.create_tags(**many)
+    ec2.delete_tags(Resources=[VPC], Tags=[{"Key": "heavy"}])
+    ec2.delete_tags(Resources=[VPC, SUBNET], Tags=[{"Key": "heavy"}])
+    assert "heavy" not in tags_of(ec2, VPC) | tags_of(ec2, SUBNET)

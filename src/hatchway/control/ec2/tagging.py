@@ -29,6 +29,9 @@ _TAG: Final = "tag:"
 _LEAST_PAGE: Final = 5
 _AT_ONCE: Final = 200
 _LONGEST_ECHO: Final = 128
+MOST_WRITTEN: Final = 5000
+"""Tags that the resources which one call changes have in all. With one of a resource's tags all are written
+anew, each with its place in the index, and nobody else can write meanwhile."""
 
 
 @operation("ec2", "CreateTags", reads_only=False)
@@ -45,8 +48,7 @@ def create_tags(call: Call) -> Result:
         )
     )
 
-    for kind, noun in _present(targets):
-        _put(call, kind, replace(noun, tags=_with(noun.tags, given)))
+    _put_all(call, [(kind, noun, _with(noun.tags, given)) for kind, noun in _present(targets)])
     return {}
 
 
@@ -76,15 +78,31 @@ def delete_tags(call: Call) -> Result:
         )
     )
 
-    for kind, noun in _present(targets):
-        kept = {
+    def kept(tags: Tags) -> Tags:
+        return {
             key: value
-            for key, value in noun.tags.items()
+            for key, value in tags.items()
             if asked and (key not in unwanted or unwanted[key] not in (None, value))
         }
-        if kept != noun.tags:
-            _put(call, kind, replace(noun, tags=kept))
+
+    _put_all(call, [(kind, noun, kept(noun.tags)) for kind, noun in _present(targets)])
     return {}
+
+
+def _put_all(call: Call, tagged: Iterable[tuple[Kind[Any], Any, Tags]]) -> None:
+    """Gives resources the tags that they are to have.
+
+    Raises:
+        ServiceError: that is too much for one call.
+    """
+    changed = [(kind, noun, tags) for kind, noun, tags in tagged if tags != noun.tags]
+    if sum(max(len(noun.tags), len(tags)) for _, noun, tags in changed) > MOST_WRITTEN:
+        raise ServiceError(
+            "RequestResourceCountExceeded",
+            f"The resources that one call changes have at most {MOST_WRITTEN} tags in all: name fewer.",
+        )
+    for kind, noun, tags in changed:
+        _put(call, kind, replace(noun, tags=tags))
 
 
 def _put(call: Call, kind: Kind[Any], noun: Any) -> None:
