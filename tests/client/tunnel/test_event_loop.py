@@ -28,3 +28,16 @@ def test_without_the_core_it_is_python_s_own(monkeypatch: pytest.MonkeyPatch, is
     else:
         monkeypatch.setattr(loading, "CORE", None)
     assert event_loop.run(kind()) == "asyncio"
+
+
+def test_a_connection_that_fails_within_a_library_leaves_no_traceback_and_all_else_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(**of: object) -> None:
+        problem = {"message": "Error occurred during read", "exception": RuntimeError("no capacity"), **of}
+        asyncio.get_running_loop().call_exception_handler(problem)
+
+    event_loop.run(fail(transport=object()))
+    assert not caplog.records
+    event_loop.run(fail())
+    assert [record.message for record in caplog.records] == ["Error occurred during read"]

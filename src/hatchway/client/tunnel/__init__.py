@@ -19,6 +19,7 @@ it is built, by picows where it is not. All three behave the same, and are teste
 | `relay_limits` | what bounds all of them |
 | `local` | the near end: standard streams or a connection |
 | `signals` | ending a tunnel in order when told to |
+| `endless_reads` | and when its gateway has TLS read on and on |
 | `listener` | a local port, one tunnel for each connection |
 | `forward` | a host's port as a local one |
 """

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatchway.client.errors import CONNECTION_LOST, NotCarried, TunnelClosed, printable
 from hatchway.client.tunnel import relay_limits
+from hatchway.client.tunnel.endless_reads import ended_by_signals
 from hatchway.client.tunnel.frames import (
     BINARY,
     CLOSE,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from hatchway.client.connection.retry import RetryBudget
     from hatchway.client.connection.tls import Trust
     from hatchway.client.discovery.plan import TunnelPlan
+    from hatchway.client.tunnel.endless_reads import Reads
     from hatchway.client.tunnel.local import LocalEnd
     from hatchway.client.tunnel.opening import Ahead, Opened
     from hatchway.client.tunnel.signals import Noticed
@@ -100,8 +102,8 @@ def carry(
         ClientError: as `tunnel.open_tunnel`.
     """
     opened = open_with_retries(plan, trust, ahead, retry_budget)
-    with opened.sock, noticed() as signals:
-        untaken = StreamRelay(opened, local, signals, host_speaks).run()
+    with opened.sock, noticed() as signals, ended_by_signals(opened.sock, signals) as reads:
+        untaken = StreamRelay(opened, local, signals, reads, host_speaks).run()
         if untaken and tell is not None:
             tell(relay_limits.cut_short(untaken))
         signals.raise_again()
@@ -115,6 +117,7 @@ class StreamRelay:
         opened: Opened,
         local: LocalEnd,
         signals: Noticed,
+        reads: Reads,
         host_speaks: Callable[[], None] | None = None,
     ) -> None:
         self._sock, self._half_close, self._request_id = opened.sock, opened.half_close, opened.request_id
@@ -122,6 +125,7 @@ class StreamRelay:
         self._host_speaks = host_speaks
         self._local = local
         self._signals = signals
+        self._reads = reads
         self._poll = select.poll()
         self._polled: dict[int, int] = {}
         self._frames = FrameReader()
@@ -251,9 +255,10 @@ class StreamRelay:
 
     def _receive(self) -> None:
         """As much as the buffer takes: TLS gives 16 KiB at a time."""
-        filled, lost = 0, False
+        filled, lost, reads = 0, False, self._reads
         self._more_received = True
         while filled < _READ_BUFFER:
+            reads.count += 1
             try:
                 size = self._sock.recv_into(self._incoming[filled:])
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as waits:
@@ -262,6 +267,8 @@ class StreamRelay:
                 break
             except OSError:
                 size = 0
+            finally:
+                reads.count += 1
             if size == 0:
                 lost = True
                 break
@@ -388,7 +395,7 @@ class StreamRelay:
         if outcome is None or (isinstance(outcome, TunnelClosed) and outcome.code != CONNECTION_LOST):
             # The gateway has ended it.
             return 0
-        unsent = sum(map(len, self._unsent))
+        unsent = sum(map(len, self._unsent)) + self._reads.owed
         return relay_limits.untaken(unsent, self._sock.fileno(), self._local)
 
     def _hang_up(self) -> None:
@@ -443,7 +450,9 @@ class StreamRelay:
             self._wait({self._sock.fileno(): select.POLLOUT}, left)
             self._flush()
         try:
-            self._sock.unwrap()
+            # It reads too.
+            with self._reads.one():
+                self._sock.unwrap()
         except (OSError, ValueError):
             # It does not wait for the gateway's, which closes next.
             return

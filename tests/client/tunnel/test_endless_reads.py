@@ -1,0 +1,98 @@
+"""A read that goes on and on, as through key updates without end, ends once a signal has come."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, cast
+
+import pytest
+
+from hatchway.client.tunnel import endless_reads
+from hatchway.client.tunnel.endless_reads import ended_by_signals
+from hatchway.client.tunnel.local import connection
+from hatchway.client.tunnel.opening import Opened
+from hatchway.client.tunnel.signals import Noticed, noticed
+from hatchway.client.tunnel.stream_relay import StreamRelay
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endless_reads, "_LOOK_INTERVAL", 0.01)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        yield ours, theirs
+
+
+class Updating(socket.socket):
+    """One whose TLS reads on through key updates: a call of it ends with data, or with the connection."""
+
+    reads = 0
+
+    def recv_into(self, buffer: Any, *_arguments: Any) -> int:
+        self.reads += 1
+        if self.reads == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with suppress(BlockingIOError):
+                return super().recv_into(buffer)
+            time.sleep(0.001)
+        raise AssertionError("the read goes on and on")
+
+    def unwrap(self) -> None:
+        self.recv_into(bytearray(1))
+
+
+@pytest.mark.usefixtures("late_signals_do_nothing")
+def test_a_signal_ends_a_tunnel_amid_key_updates_without_end(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    theirs.sendall(b"\x82\x05alive")
+    local, far = socket.socketpair()
+    with local, far, Updating(fileno=os.dup(ours.fileno())) as sock:
+        sock.setblocking(False)
+        opened = Opened(cast("Any", sock), b"", False, None)
+        with noticed() as signals, ended_by_signals(sock, signals) as reads:
+            StreamRelay(opened, connection(local), signals, reads).run()
+            with pytest.raises(SystemExit):
+                signals.raise_again()
+        assert far.recv(100) == b"alive"
+
+
+@pytest.mark.usefixtures("late_signals_do_nothing")
+def test_what_reads_again_and_again_is_left_alone(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    with noticed() as signals, ended_by_signals(ours, signals) as reads:
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(100):
+            theirs.send(b"x")
+            with reads.one():
+                assert ours.recv(1) == b"x"
+            time.sleep(0.002)
+        assert signals.numbers == [signal.SIGINT]
+
+
+def test_without_a_signal_a_read_may_take_as_long_as_it_likes(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    with noticed() as signals, ended_by_signals(ours, signals) as reads, reads.one():
+        time.sleep(0.3)
+        theirs.send(b"x")
+        assert ours.recv(1) == b"x"
+
+
+def test_where_no_signal_is_noticed_nobody_looks(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, _ = pair
+    with ended_by_signals(ours, Noticed()) as reads, reads.one():
+        assert reads.count == 1
+    assert reads.count == 2

@@ -1,0 +1,127 @@
+"""Gateways that send without end what carries little or nothing: each way to carry a tunnel takes it for what
+it is."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from tests.client.carriers import CARRIERS
+from tests.client.certificates import Certificates
+from tests.client.stubs import StubGateway, tunnel_plan
+from tests.client.tunnel.test_core_relay import Wire
+from tests.client.tunnel.test_core_relay import gateway as wire_gateway
+from tests.transport.compiled import needs_core
+from tests.transport.records import Records
+
+from hatchway.client.connection.tls import Trust
+from hatchway.client.errors import TunnelClosed
+from hatchway.client.tunnel.local import LocalEnd, connection
+
+each_way = pytest.mark.parametrize(
+    "way", [pytest.param(name, marks=needs_core if name == "core" else ()) for name in CARRIERS]
+)
+
+CLOSE = b"\x88\x02\x03\xe8"
+
+
+def small_records(records: Records) -> bytes:
+    data = b"".join(b"\x82\x01" + bytes([number % 251]) for number in range(3_000))
+    return b"".join(records.record(data[at : at + 1]) for at in range(len(data)))
+
+
+FLOODS: dict[str, tuple[Callable[[Records], bytes], bytes]] = {
+    "records of a byte": (small_records, bytes(number % 251 for number in range(3_000))),
+    "empty frames": (lambda records: records.record(b"\x82\x00" * 8_000), b""),
+    "empty fragments": (
+        lambda records: records.record(b"\x02\x00" + b"\x00\x00" * 8_000 + b"\x80\x00"),
+        b"",
+    ),
+    "pings": (lambda records: records.record(b"\x89\x00" * 8_000), b""),
+    "pongs": (lambda records: records.record(b"\x8a\x00" * 8_000), b""),
+}
+"""What is sent, and what of it is for the local end."""
+
+
+@contextmanager
+def local_end() -> Iterator[tuple[LocalEnd, bytearray]]:
+    """One, and what comes out of it."""
+    ours, theirs = socket.socketpair()
+    received = bytearray()
+
+    def collect() -> None:
+        while data := theirs.recv(1 << 16):
+            received.extend(data)
+
+    reader = threading.Thread(target=collect)
+    reader.start()
+    try:
+        yield connection(ours), received
+    finally:
+        ours.close()
+        reader.join(30)
+        theirs.close()
+
+
+@contextmanager
+def flooding(
+    certificates: Certificates, directory: Path, flood: Callable[[Records], Iterator[bytes]]
+) -> Iterator[StubGateway]:
+    """A gateway that sends all this, and takes whatever comes."""
+
+    def act(wire: Wire) -> None:
+        records = wire.records()
+        with wire.raw as raw:
+
+            def take() -> None:
+                with suppress(OSError):
+                    while raw.recv(1 << 16):
+                        pass
+
+            taker = threading.Thread(target=take)
+            taker.start()
+            with suppress(OSError):
+                for piece in flood(records):
+                    raw.sendall(piece)
+            taker.join(30)
+
+    with wire_gateway(certificates, directory, act) as stub:
+        yield stub
+
+
+@each_way
+@pytest.mark.parametrize("kind", FLOODS)
+def test_what_carries_little_or_nothing_is_passed_over_and_all_the_rest_arrives(
+    way: str, kind: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    make, carried = FLOODS[kind]
+
+    def flood(records: Records) -> Iterator[bytes]:
+        for _ in range(4):
+            yield make(records)
+        yield records.record(b"\x82\x05alive" + CLOSE)
+
+    with local_end() as (local, received), flooding(certificates, tmp_path, flood) as stub:
+        CARRIERS[way](tunnel_plan(stub), Trust(stub.ca_bundle), local)
+    assert received == carried * 4 + b"alive"
+
+
+@each_way
+def test_records_without_data_end_the_tunnel_soon(
+    way: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    """OpenSSL takes 32 of them one after the other."""
+
+    def flood(records: Records) -> Iterator[bytes]:
+        yield b"".join(records.record(b"") for _ in range(100))
+        yield records.record(b"\x82\x05alive" + CLOSE)
+
+    with (
+        local_end() as (local, received),
+        flooding(certificates, tmp_path, flood) as stub,
+        pytest.raises(TunnelClosed, match="connection to the gateway was lost"),
+    ):
+        CARRIERS[way](tunnel_plan(stub), Trust(stub.ca_bundle), local)
+    assert not received
