@@ -40,7 +40,18 @@ class Kind(StrEnum):
 
 _IAM_KINDS: Final = frozenset(kind for kind in Kind if kind.isupper())
 _DIGITS: Final = 17
-_UUID_VARIANT: Final = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
+_UUID_VARIANT: Final = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
+_UUID_END: Final = 23
+_UUID_DIGITS: Final = [
+    (2, 1),
+    (3, 2),
+    (4, 3),
+    (7, 5),
+    (8, 6),
+    (9, 7),
+    *((11 + at, 8 + at) for at in range(12)),
+]
+"""Places in the end of a UUID, and of the random digits that stand there."""
 
 
 def derived_id(kind: Kind, account: str, name: str) -> str:
@@ -66,16 +77,27 @@ def time_ordered_uuid(milliseconds: int, randomness: str) -> str:
         milliseconds: since 1970.
         randomness: 20 random hexadecimal digits, in lower case, of which 74 bits are used.
     """
-    # The version, and the variant of RFC 9562 before two bits of randomness.
-    variant = _UUID_VARIANT[randomness[4]]
-    return f"{_written(milliseconds)}-7{randomness[1:4]}-{variant}{randomness[5:8]}-{randomness[8:]}"
+    (end,) = uuid_ends(randomness)
+    return uuid_beginning(milliseconds) + end
 
 
 @lru_cache(maxsize=1)
-def _written(milliseconds: int) -> str:
-    """The moment that a UUID begins with: where many are made, most are of the last one's."""
+def uuid_beginning(milliseconds: int) -> str:
+    """The moment that such a UUID begins with: where many are made, most are of the last one's."""
     digits = f"{milliseconds:012x}"
     return f"{digits[:8]}-{digits[8:]}"
+
+
+def uuid_ends(randomness: str) -> list[str]:
+    """What follows it in as many UUIDs as there are 20 digits each: together they are made for a third."""
+    given, count = randomness.encode(), len(randomness) // 20
+    # The version, and the variant of RFC 9562 before two bits of randomness.
+    ends = bytearray(b"-7...-....-............" * count)
+    for place, digit in _UUID_DIGITS:
+        ends[place::_UUID_END] = given[digit::20]
+    ends[6::_UUID_END] = given[4::20].translate(_UUID_VARIANT)
+    text = ends.decode()
+    return [text[at : at + _UUID_END] for at in range(0, len(text), _UUID_END)]
 
 
 def _id(kind: Kind, entropy: bytes) -> str:

@@ -6,10 +6,10 @@ import time
 from os import urandom
 from typing import TYPE_CHECKING, Final
 
-from hatchway.domain.ids import time_ordered_uuid
+from hatchway.domain.ids import uuid_beginning, uuid_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _POOL: Final = 4096
 """Random bytes asked for at once: the kernel gives many for little more than what ten cost."""
@@ -24,21 +24,22 @@ class NewIds:
         """`nanoseconds` are since 1970."""
         self._random_bytes = random_bytes
         self._nanoseconds = nanoseconds
-        # Hexadecimal digits.
-        self._pool = ""
-        self._used = 0
+        self._ends: Iterator[str] = iter(())
+        self._tunnels: Iterator[str] = iter(())
 
     def event(self) -> str:
         """The id of an event or a request."""
+        end = next(self._ends, "")
+        if not end:
+            self._ends = iter(uuid_ends(self._random_bytes(_POOL // 10 * 10).hex()))
+            end = next(self._ends)
         # In order of time: random ones would have each audit record change two more pages of the store.
-        return time_ordered_uuid(self._nanoseconds() // 1_000_000, self._take(20))
+        return uuid_beginning(self._nanoseconds() // 1_000_000) + end
 
     def tunnel(self) -> str:
-        return f"tun-{self._take(18)[:17]}"
-
-    def _take(self, digits: int) -> str:
-        first, after = self._used, self._used + digits
-        if after > len(self._pool):
-            self._pool, first, after = self._random_bytes(_POOL).hex(), 0, digits
-        self._used = after
-        return self._pool[first:after]
+        id_ = next(self._tunnels, "")
+        if not id_:
+            pool = self._random_bytes(_POOL).hex()
+            self._tunnels = iter([f"tun-{pool[at : at + 17]}" for at in range(0, len(pool) - 17, 18)])
+            id_ = next(self._tunnels)
+        return id_
