@@ -26,12 +26,16 @@ class Keys:
 
     def __call__(self, *arguments: str) -> str:
         """What `hatchway access-key ARGUMENTS…` says."""
-        app(["access-key", *arguments, "--data-dir", str(self.installed.directory)], standalone_mode=False)
-        said = self._capsys.readouterr()
-        return said.out + said.err
+        return "".join(self._run(*arguments))
 
     def json(self, *arguments: str) -> Any:
-        return json.loads(self(*arguments, "--json"))
+        out, _ = self._run(*arguments, "--json")
+        return json.loads(out)
+
+    def _run(self, *arguments: str) -> tuple[str, str]:
+        """What goes to standard output, and to standard error, where the log of a busy machine goes too."""
+        app(["access-key", *arguments, "--data-dir", str(self.installed.directory)], standalone_mode=False)
+        return self._capsys.readouterr()
 
     def create(self, *arguments: str) -> str:
         """A new key's id."""

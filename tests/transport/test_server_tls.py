@@ -6,10 +6,15 @@ import socket
 import ssl
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from structlog.testing import capture_logs
 from tests.transport.echo_server import echo_server
 from tests.transport.harness import LOOPBACK, WebSocket, certificate, client_tls, run, server_tls, until
 from tests.transport.openssl_client import (
@@ -225,3 +230,34 @@ def test_a_certificate_and_a_key_in_files_of_their_own_may_change_one_after_the_
         following.cancel()
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        (rsa.generate_private_key(65537, 2048), []),
+        (rsa.generate_private_key(65537, 3072), [3072]),
+        (ec.generate_private_key(ec.SECP521R1()), []),
+    ],
+    ids=["RSA of 2,048 bits", "RSA of 3,072 bits", "P-521"],
+)
+def test_a_key_whose_signatures_hold_up_others_is_told_of_at_each_reading(
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, told: list[int], tmp_path: Path
+) -> None:
+    now, name = datetime.now(UTC), x509.Name([])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, SHA256())
+    )
+    path = tmp_path / "server.pem"
+    path.write_bytes(
+        certificate.public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    with capture_logs() as logs:
+        tls = ServerTls(path, path, AES_128_FIRST)
+        tls.read()
+    said = [each["rsa_bits"] for each in logs if each["event"] == "certificate key is slow"]
+    assert said == told * 2

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +19,11 @@ if TYPE_CHECKING:
 
 INTERVAL: Final = 5.0
 """Seconds between two looks at the certificate's files."""
+
+MOST_RSA_BITS: Final = 2048
+"""Bits of an RSA key beyond which one signature holds up an event loop for milliseconds: 0.4 ms with 2,048
+bits, 2 with 3,072, 5 with 4,096, 44 with 7,680. Keys of P-256, P-384 and P-521 take 0.03, 0.9 and 0.3, of
+Ed25519 0.04 (openssl-speed(1), OpenSSL 3.0)."""
 
 log = structlog.get_logger("hatchway.transport")
 
@@ -112,6 +120,9 @@ class ServerTls:
             OSError: see `server_context`.
         """
         self.context = server_context(*self._files, self._ciphers)
+        # What OpenSSL takes and this does not is no reason to go without.
+        with suppress(OSError, ValueError):
+            _tell_of_slow_key(self._files[0])
 
     def read(self) -> None:
         """Read the files again; what was read before stays when they cannot be."""
@@ -134,6 +145,19 @@ class ServerTls:
 
     def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_state(path) for path in self._files)
+
+
+def _tell_of_slow_key(certificate: Path) -> None:
+    """Anybody who connects has a signature made, and all others wait meanwhile."""
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    if isinstance(key, RSAPublicKey) and key.key_size > MOST_RSA_BITS:
+        log.warning(
+            "certificate key is slow",
+            certificate=str(certificate),
+            rsa_bits=key.key_size,
+            problem="each handshake, a stranger's too, holds up all others for milliseconds: have a"
+            f" certificate issued for an ECDSA key of P-256, or for RSA of {MOST_RSA_BITS} bits",
+        )
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:
