@@ -33,9 +33,10 @@ def measure(backend: str, applied: int, large: Size) -> Mapping[str, float]:
         TemporaryDirectory(prefix="hatchway-bench-") as first,
         TemporaryDirectory(prefix="hatchway-bench-") as other,
     ):
+        # Not before: it makes an installation in an empty directory alone.
+        store_of_first = _init(first, new_store())
         fleet = Path(first, "fleet.json")
         fleet.write_text(json.dumps(_fleet(applied)))
-        store_of_first = _init(first, new_store())
         apply = (*HATCHWAY, "apply", *store_of_first, str(fleet), "--json")
         took = {f"apply of {applied:,} instances": _timed(apply, "created")}
         took["the same file again"] = _timed(apply, "created", expected=0)
