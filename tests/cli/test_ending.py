@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND, environment
+from tests.programs import needs
 
 from hatchway.cli import start
 from hatchway.cli.ending import ended, errors_are_no_answers, fail
@@ -107,6 +108,7 @@ def test_a_question_that_a_defect_leaves_without_an_answer_is_not_answered_no(
     assert "ZeroDivisionError: a defect" in capsys.readouterr().err
 
 
+@needs("ssh", "openssh-client")
 def test_ssh_with_streams_that_are_closed_has_some_that_end_and_take_all() -> None:
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" ssh -V <&- >&-', "sh", *COMMAND],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.cli.commands import COMMAND, environment
 from tests.cli.commands import hatchway as run
+from tests.programs import needs
 from typer.main import get_command
 
 import hatchway
@@ -79,7 +80,11 @@ NO_API = ("--region", "us-east-1", "--endpoint-url", "https://nowhere.invalid")
         ),
         (("open-tunnel", "--private-ip-address", "10.0.0.1"), 2),
         (("open-tunnel", "--instance-id", "i-0123456789abcdef0"), 255),
-        (("ssh", "i-0123456789abcdef0", "--os-user", "a b", "--region", "us-east-1"), 2),
+        pytest.param(
+            ("ssh", "i-0123456789abcdef0", "--os-user", "a b", "--region", "us-east-1"),
+            2,
+            marks=needs("ssh", "openssh-client"),
+        ),
         (("ssh", "i-0123456789abcdef0", "--profile", "nobodys"), 255),
         (("forward", "web-1", "x"), 2),
         (("forward", "web-1", "22:0", *NO_API), 255),

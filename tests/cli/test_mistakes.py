@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.cli.commands import COMMAND, environment
 from tests.cli.conftest import Installed
+from tests.programs import needs
 
 from hatchway.cli import main
 
@@ -34,6 +35,11 @@ CLIENT_COMMANDS = (
     "tunnels list", "tunnels terminate tun-0123456789abcdef0", f"ssh {HOST}", f"ssh --dry-run {HOST}",
     f"open-tunnel --instance-id {HOST}",
 )  # fmt: skip
+EACH_CLIENT_COMMAND = [
+    pytest.param(command, marks=needs("ssh", "openssh-client")) if command == f"ssh {HOST}" else command
+    for command in CLIENT_COMMANDS
+]
+"""Before ssh anything else is asked, it is seen that there is an ssh."""
 FILE_COMMANDS = (
     "apply {file}", "lint {file}", "policy test {file}", "simulate --policy {file} --action ec2:RunInstances",
     f"simulate --policy {OFFICE} --boundary {{file}} --action ec2:RunInstances",
@@ -214,7 +220,7 @@ def test_a_store_of_another_version_says_which_program_to_run(mistakes: Mistakes
         assert "run 'hatchway migrate'" in mistakes.told(command)
 
 
-@pytest.mark.parametrize("command", CLIENT_COMMANDS)
+@pytest.mark.parametrize("command", EACH_CLIENT_COMMAND)
 def test_an_api_that_is_not_there_is_told_in_a_line_that_says_what_to_check(
     mistakes: Mistakes, command: str
 ) -> None:
@@ -237,7 +243,7 @@ def test_an_api_that_is_not_there_is_told_in_a_line_that_says_what_to_check(
         assert words in mistakes.told(f"{command} --profile alice {options}"), options
 
 
-@pytest.mark.parametrize("command", CLIENT_COMMANDS)
+@pytest.mark.parametrize("command", EACH_CLIENT_COMMAND)
 def test_what_is_not_configured_is_told_and_aws_is_not_asked(mistakes: Mistakes, command: str) -> None:
     missing = {
         "no region is configured: give --profile": ("AWS_REGION", "us-east-1"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.cli.commands import environment
 from tests.client.certificates import make_certificates
 from tests.client.stubs import DNS_NAME, INSTANCE_ID, running_control_plane
+from tests.programs import needs
 from tests.transport.compiled import needs_core
 from typer.main import get_command
 
@@ -39,7 +40,9 @@ OPEN = ("open-tunnel", "--region", "us-east-1", "--endpoint-url", "https://nowhe
     [
         ((*OPEN, "i-0123456789abcdef0"), "Could not connect"),
         ((*OPEN, "web-1", "--local-port", "0"), "Could not connect"),
-        (("ssh", *OPEN[1:], "web-1", "uptime"), "Could not connect"),
+        pytest.param(
+            ("ssh", *OPEN[1:], "web-1", "uptime"), "Could not connect", marks=needs("ssh", "openssh-client")
+        ),
         (("ssh", *OPEN[1:], "--dry-run", "web-1"), "Could not connect"),
         # With all questions answered, up to the gateway: this is what ssh starts.
         (

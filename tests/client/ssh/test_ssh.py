@@ -146,6 +146,7 @@ def test_ssh_finds_the_key_in_a_directory_of_any_name(tmp_path: Path, name: str)
     assert f"debug1: identity file {directory}/key type 3" in said.splitlines()
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_a_temporary_directory_whose_name_ssh_would_change_is_not_used(
     profile: Profile, fake_ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_temporary_directory_whose_name_ssh_would_change_is_not_used(
     assert "${" not in Path(f"{fake_ssh}.path").read_text()
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_ssh_trusts_the_keys_that_the_host_reported_and_no_others(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
 ) -> None:
@@ -174,6 +176,7 @@ def test_ssh_trusts_the_keys_that_the_host_reported_and_no_others(
     assert "StrictHostKeyChecking=yes" not in words
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_to_be_asked_nothing_is_not_to_take_any_host(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
 ) -> None:
@@ -184,6 +187,7 @@ def test_to_be_asked_nothing_is_not_to_take_any_host(
     assert words.index("StrictHostKeyChecking=yes") < words.index("StrictHostKeyChecking=no")
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_where_host_keys_cannot_be_asked_for_there_is_no_ssh(
     profile: Profile,
     control_plane: StubControlPlane,
@@ -208,6 +212,7 @@ def test_what_ssh_is_asked_of_itself_it_is_asked_without_a_host(
     assert control_plane.calls == []
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_a_host_behind_another_has_a_key_pushed_and_is_reached_by_way_of_that(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
 ) -> None:
@@ -234,12 +239,14 @@ def test_a_host_that_only_the_jump_host_knows_is_left_to_ssh(
     assert not any("SendSSHPublicKey" in step for step in shown.steps)
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_a_refused_key_means_no_ssh(profile: Profile, fake_ssh: Path) -> None:
     with pytest.raises(ApiError, match="AuthException"):
         run_ssh(profile, SshOptions(host=INSTANCE_ID, os_user="root"), ended)
     assert not Path(f"{fake_ssh}.arguments").exists()
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_a_host_that_is_not_any_more_where_it_was_remembered_is_looked_for_anew(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,11 +265,13 @@ def test_a_host_that_is_not_any_more_where_it_was_remembered_is_looked_for_anew(
     assert "DescribeInstances" in control_plane.called()
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_an_ssh_that_a_signal_ended_counts_as_128_and_the_signal(profile: Profile, fake_ssh: Path) -> None:
     fake_ssh.write_text(f"{BEGINNING}kill -TERM $$\n")
     assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 143
 
 
+@needs("ssh-keygen", "openssh-client")
 @pytest.mark.parametrize("name", ["USR1", "QUIT", "HUP"])
 def test_no_key_is_left_by_a_signal_that_ends_ssh(
     profile: Profile, fake_ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -280,6 +289,7 @@ def test_no_key_is_left_by_a_signal_that_ends_ssh(
     assert list(keys.iterdir()) == []
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_a_signal_while_ssh_is_being_started_reaches_it(
     profile: Profile, fake_ssh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +305,7 @@ def test_a_signal_while_ssh_is_being_started_reaches_it(
     assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 143
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_beside_ssh_two_small_programs_are_started_and_neither_before_what_can_be_done_meanwhile(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,6 +338,7 @@ def test_a_dry_run_pushes_no_key_and_shows_the_command(
     )
 
 
+@needs("ssh", "openssh-client")
 @pytest.mark.parametrize("os_user", ["", "-oProxyCommand=id", "a b", "1", "12", "x" * 40, "a\n"])
 def test_what_is_no_os_user_never_reaches_ssh(
     profile: Profile, control_plane: StubControlPlane, os_user: str

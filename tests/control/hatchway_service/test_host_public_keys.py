@@ -11,6 +11,7 @@ import pytest
 from tests.control.harness import ARNS, INSTANCE, STOPPED_INSTANCE, Answer, World
 from tests.control.hatchway_service.refusals import allow, refused
 from tests.control.test_ssh_keys import announced, ask, enrolled, new_key
+from tests.programs import needs
 
 from hatchway.control.hosts.key_reports import LARGEST_REPORT, PAUSE
 from hatchway.domain.public_key import parse_public_key
@@ -77,6 +78,7 @@ def test_a_report_with_the_next_token_ends_the_former(world: World) -> None:
     assert [ask(world, each)[0] for each in (old, new)] == [401, 200]
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_keys_that_no_client_checks_are_passed_over(world: World, tmp_path: Path) -> None:
     weak = tmp_path / "weak"
     subprocess.run(
