@@ -113,7 +113,9 @@ def test_what_an_answer_of_the_api_is_needed_for_is_loaded_while_that_is_waited_
     assert set(told[first:]) >= LOADED_WHILE_THE_API_IS_WAITED_FOR
     assert not LOADED_WHILE_THE_API_IS_WAITED_FOR & set(told[:first])
     asked = told.index("connects", after)
-    assert not [name for name in told[after:asked] if not name.startswith("hatchway.client.")]
+    # The last of these imports modules of Python's own, which are noted after it.
+    loaded = {name for name in told[after:asked] if not name.startswith("hatchway.client.")}
+    assert loaded <= {"threading", "_weakrefset"}
     assert "tempfile" not in told
     assert list((tmp_path / "hatchway" / "answers").iterdir())
 
