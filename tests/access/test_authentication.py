@@ -10,7 +10,7 @@ import pytest
 
 from hatchway.access import authentication
 from hatchway.access.authentication import KeyedDigest, StoredDirectory, authenticate, examine
-from hatchway.access.callers import Callers
+from hatchway.access.callers import Callers, Known
 from hatchway.access.principal import Caller, PrincipalType
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import (
@@ -32,11 +32,11 @@ from hatchway.sigv4.errors import (
     UnknownAccessKey,
     WrongScope,
 )
-from hatchway.sigv4.keys import derive_signing_key
+from hatchway.sigv4.keys import Scope, derive_signing_key
 from hatchway.sigv4.request import HttpRequest
 from hatchway.sigv4.signature import read_header_signature, read_query_signature
 from hatchway.sigv4.signing import presign, sign_headers
-from hatchway.store import Store
+from hatchway.store import Store, Transaction
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ARNS = Arns("123456789012", "us-east-1")
@@ -354,3 +354,47 @@ def test_a_head_shows_what_is_wrong_whatever_the_body(
 ) -> None:
     with pytest.raises(error):
         head(store, key_of(store, "alice"), states_hash=states_hash, **changes)
+
+
+class Counting(Callers):
+    """Callers that know which keys were looked up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def look_up(self, tx: Transaction, key_id: str) -> Known:
+        self.asked.append(key_id)
+        return super().look_up(tx, key_id)
+
+
+def test_a_key_is_looked_up_once_for_all_that_is_asked_of_it_and_another_for_itself(store: Store) -> None:
+    alice, root, callers = key_of(store, "alice"), key_of(store, None), Counting()
+    with store.read() as tx:
+        directory = StoredDirectory(tx, VAULT, ARNS, callers)
+        told = []
+        for key in (alice, root):
+            assert directory.session(key.key.id) is None
+            caller = directory.caller(key.key.id)
+            assert caller is not None
+            told.append(caller.principal.type)
+    assert told == [PrincipalType.USER, PrincipalType.ROOT]
+    assert callers.asked == [alice.key.id, root.key.id]
+
+
+def test_what_is_looked_up_anew_for_its_seal_is_not_looked_up_once_more(store: Store) -> None:
+    key, callers = key_of(store, "alice"), Counting()
+    anew = Vault(bytes(range(1, 33)))
+    with store.write() as tx:
+        put_secret(tx, anew, key.key.id, key.secret)
+    with store.read() as tx:
+        known = Callers.look_up(callers, tx, key.key.id)
+        stale = dataclasses.replace(known, sealed=VAULT.seal(b"former", "under the former"))
+        callers._remember(key.key.id, stale)
+        directory = StoredDirectory(tx, anew, ARNS, callers)
+        scope = Scope("20261124", ARNS.region, "ec2")
+        assert directory.signing_key(key.key.id, scope) == derive_signing_key(
+            key.secret, scope.date, scope.region, scope.service
+        )
+        assert directory.caller(key.key.id) is not None
+    assert callers.asked == [key.key.id]

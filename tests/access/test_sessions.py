@@ -118,8 +118,23 @@ def test_the_sessions_of_a_user_end_with_all_that_signs_and_those_of_a_role_of_t
                     sealed_under="",
                 )
             )
-        end_sessions(tx, SessionKind.USER, ["alice", "nobody"])
+        end_sessions(tx, SessionKind.USER, ["nobody", "alice"])
         left = {namesake.access_key_id, bob.access_key_id}
         assert {each.access_key_id for each in tx.sessions.find()} == left
         assert {each.access_key_id for each in tx.sealed_signing_keys.find()} == left
         assert {each.access_key_id for each in tx.sealed_secrets.find()} == left
+
+
+def test_of_an_owner_without_sessions_nothing_is_searched_for_though_a_namesake_and_others_have_some(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role, bob = (new_temporary_key(os.urandom) for _ in range(2))
+    with store.write() as tx:
+        made = session(role.access_key_id, role.token_hash)
+        put_session(tx, VAULT, replace(made, kind=SessionKind.ROLE), role.secret)
+        made = session(bob.access_key_id, bob.token_hash)
+        put_session(tx, VAULT, replace(made, owner_name="bob"), bob.secret)
+        for table in (tx.sealed_secrets, tx.sealed_signing_keys, tx.sessions):
+            monkeypatch.setattr(table, "delete_where", None)
+        end_sessions(tx, SessionKind.USER, ["alice"])
+        assert len(tx.sessions.find()) == 2
