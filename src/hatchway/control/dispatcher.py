@@ -31,7 +31,7 @@ from hatchway.account.fleet import PLANS
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
 from hatchway.control.call_rates import Kind
 from hatchway.control.catalogue import OFFERED, OPERATIONS
-from hatchway.control.concurrency import ConcurrentCalls
+from hatchway.control.concurrency import ConcurrentCalls, SlowWriters
 from hatchway.control.metrics import OTHER_SERVICE
 from hatchway.control.operations import Call, Late, Operation
 from hatchway.control.other_services import not_here, render
@@ -86,6 +86,7 @@ class Dispatcher:
         self._plane = plane
         self._services = services()
         self._running = ConcurrentCalls((threads or ThreadCounts()).of_a_principal)
+        self._slow_writers = SlowWriters()
 
     def dispatch(self, request: ApiRequest) -> Outcome:
         """The answer to any request."""
@@ -204,6 +205,7 @@ class Dispatcher:
             if operation.reads_only:
                 self._record(success_record(plane, state, result))
                 return reply
+            running.enter_context(self._slow_writers.turn(share))
             left = PLANS - 1
             while True:
                 try:
