@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+import sys
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 from hypothesis import example, given
@@ -40,6 +41,32 @@ def test_a_pair_reads_the_same_whatever_stands_beside_it(pairs: list[str]) -> No
 
     assert query_pairs(query) == [read for pair in pairs for read in query_pairs(pair)]
     assert query_pairs(f"{query}&+") == [*query_pairs(query), ("%20", "")]
+
+
+@given(st.text("abAB09-._~%+=/!é\ud800\0"))
+@example("%%41")
+@example("%4%41")
+@example("%4é%e9%C3")
+@example("%%%é%zz%+5%2b")
+@example("a=%3d%26=")
+def test_a_value_is_what_is_decoded_encoded_once_more(text: str) -> None:
+    octets = unquote_to_bytes(text.replace("+", " ").encode(errors="surrogatepass"))
+
+    assert query_pairs("a=" + text) == [("a", quote(octets, safe=""))]
+
+
+@pytest.mark.parametrize("pair", ["&+", "&%40=+", "&=+", "&a"])
+def test_what_a_pair_costs_that_no_client_writes_is_no_call_of_python_s(pair: str) -> None:
+    def calls(query: str) -> int:
+        made = []
+        sys.setprofile(lambda _frame, event, _arg: made.append(event) if event == "call" else None)
+        try:
+            query_pairs(query)
+        finally:
+            sys.setprofile(None)
+        return len(made)
+
+    assert calls(pair * 1000) == calls(pair)
 
 
 @pytest.mark.parametrize(
