@@ -24,7 +24,7 @@ from hatchway.control.hosts import authorized_keys
 from hatchway.domain import endpoint, ids, public_key
 from hatchway.domain.endpoint import IpAddressType
 from hatchway.fleet import identity_sections, values
-from hatchway.iam.documents import MAX_DOCUMENT_CHARACTERS
+from hatchway.iam.document_text import MAX_DOCUMENT_CHARACTERS
 from hatchway.keys.vault import Vault
 from hatchway.protocol import load_service
 from hatchway.protocol.violations import Kind, Naming, compile_pattern, find_violations

@@ -19,7 +19,7 @@ says why. A role's trust policy is put to `evaluate_trust`.
 
 | module | holds |
 |---|---|
-| `documents`, `elements`, `positions` | from text to checked statements |
+| `document_text`, `documents`, `elements`, `positions` | from text to checked statements |
 | `errors` | what is wrong with a document, and where |
 | `patterns` | wildcards, policy variables, ARN patterns |
 | `conditions`, `operators`, `readers` | conditions, their operators, and the values that these compare |

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
-from typing import Any, NamedTuple, Never, TypeVar
+from typing import Any, Never, TypeVar
 
 from hatchway.iam.conditions import Condition, KeysTest, compile_condition
+from hatchway.iam.document_text import JsonNumber, load, plain, refuse, shown, text_of
 from hatchway.iam.elements import (
     ActionElement,
     PrincipalElement,
@@ -25,12 +26,9 @@ from hatchway.iam.elements import (
     compile_action,
     compile_resource,
 )
-from hatchway.iam.errors import MalformedPolicy, UnreadableValue
+from hatchway.iam.errors import UnreadableValue
 from hatchway.iam.operators import NULL, OPERATORS
 from hatchway.iam.patterns import Arn, ArnMatcher, Keys, shorten
-
-MAX_DOCUMENT_CHARACTERS = 1_000_000
-"""A bound on work, far above every quota of `hatchway.iam.sizes`."""
 
 VERSIONS = ("2012-10-17", "2008-10-17")
 """Only under the first are policy variables substituted; without a Version the second holds."""
@@ -108,119 +106,32 @@ def parse_policy(
     `document` is JSON text, its UTF-8 bytes, or a mapping such as a YAML file gives; `name` is what decisions
     call the policy. Raises MalformedPolicy, whose message names the place and the problem.
     """
-    content = document if isinstance(document, Mapping) else _load(_text_of(document))
+    content = document if isinstance(document, Mapping) else load(text_of(document))
     _only(content, {"Version", "Statement"} | ({"Id"} if kind is PolicyKind.TRUST else set()), "document")
     version = content.get("Version", VERSIONS[1])
     if version not in VERSIONS:
-        _refuse("Version", f"{_quoted(version)}is neither {' nor '.join(VERSIONS)}")
+        refuse("Version", f"{_quoted(version)}is neither {' nor '.join(VERSIONS)}")
     if "Id" in content:
         _text(content["Id"], "Id")
     listed = content.get("Statement")
     if listed is None:
-        _refuse("document", "has no Statement")
+        refuse("document", "has no Statement")
     sources = listed if isinstance(listed, list | tuple) else [listed]
     if not sources:
-        _refuse("Statement", "is empty")
+        refuse("Statement", "is empty")
     statements = tuple(
         _statement(source, index, kind, variables=version == VERSIONS[0])
         for index, source in enumerate(sources)
     )
     _check_sids(statements)
-    text = json.dumps(_plain(document)) if isinstance(document, Mapping) else _text_of(document)
+    text = json.dumps(plain(document)) if isinstance(document, Mapping) else text_of(document)
     return Policy(name, kind, version, statements, text)
 
 
 def _quoted(value: Any) -> str:
     """A text as a message quotes it at its beginning; nothing of any other value."""
-    return f"'{_shown(value)}' " if isinstance(value, str) else ""
+    return f"'{shown(value)}' " if isinstance(value, str) else ""
 
-
-def _refuse(place: str, problem: str) -> Never:
-    raise MalformedPolicy(place, problem)
-
-
-# --- text to values ---------------------------------------------------------------------------------------
-
-
-class _JsonNumber(str):
-    """A number as the document writes it: never rounded, and no text where a text is wanted."""
-
-    __slots__ = ()
-
-
-class _Repeated(NamedTuple):
-    """Stands for a JSON object that has the same key twice."""
-
-    key: str
-
-
-def _text_of(document: str | bytes) -> str:
-    if isinstance(document, bytes):
-        try:
-            document = document.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            _refuse("document", f"is not UTF-8 text (byte {error.start})")
-    if len(document) > MAX_DOCUMENT_CHARACTERS:
-        _refuse("document", f"has more than {MAX_DOCUMENT_CHARACTERS} characters")
-    return document
-
-
-def _load(text: str) -> Any:
-    try:
-        content = json.loads(
-            text,
-            parse_int=_JsonNumber,
-            parse_float=_JsonNumber,
-            parse_constant=lambda constant: _refuse("document", f"has {constant}, which is not JSON"),
-            object_pairs_hook=_object,
-        )
-    except json.JSONDecodeError as error:
-        problem = error.msg[:1].lower() + error.msg[1:]
-        _refuse(f"line {error.lineno} column {error.colno}", f"is not JSON: {problem}")
-    except RecursionError:
-        _refuse("document", "is nested too deeply")
-    _refuse_repeated_keys(content)
-    return content
-
-
-def _shown(key: str) -> str:
-    """A key, before its characters are checked, as a message of one line may hold it."""
-    return shorten(key if key.isprintable() else ascii(key)[1:-1])
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repeated:
-    content: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in content:
-            return _Repeated(key)
-        content[key] = value
-    return content
-
-
-def _refuse_repeated_keys(content: Any) -> None:
-    waiting = [(content, "")]
-    while waiting:
-        value, place = waiting.pop()
-        if place == "Statement" and not isinstance(value, list):
-            place = "Statement[0]"
-        if isinstance(value, _Repeated):
-            _refuse(place or "document", f"has the key '{_shown(value.key)}' more than once")
-        if isinstance(value, dict):
-            waiting.extend(
-                (inner, f"{place}.{_shown(key)}" if place else _shown(key)) for key, inner in value.items()
-            )
-        elif isinstance(value, list):
-            waiting.extend((inner, f"{place}[{index}]") for index, inner in enumerate(value))
-
-
-def _plain(value: Any) -> Any:
-    """A checked mapping as json.dumps takes it."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-# --- values to statements ---------------------------------------------------------------------------------
 
 _IN_ALL = {"Sid", "Effect", "Action", "NotAction", "Condition"}
 _ELEMENTS = {
@@ -233,21 +144,21 @@ _ELEMENTS = {
 def _only(content: Any, known: set[str], place: str) -> None:
     """Refuse what is no object, and elements that are not known."""
     if not isinstance(content, Mapping):
-        _refuse(place, "is not an object")
+        refuse(place, "is not an object")
     for key in content:
         if key not in known:
             if not isinstance(key, str) or not key:
-                _refuse(place, "has an element without a name")
+                refuse(place, "has an element without a name")
             inside = "" if place == "document" else f"{place}."
-            _refuse(f"{inside}{_shown(key)}", "is not an element of the policy language here")
+            refuse(f"{inside}{shown(key)}", "is not an element of the policy language here")
 
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def _text(value: Any, place: str) -> str:
-    if not isinstance(value, str) or isinstance(value, _JsonNumber):
-        _refuse(place, "is not a text")
+    if not isinstance(value, str) or isinstance(value, JsonNumber):
+        refuse(place, "is not a text")
     if not value.isprintable():
         _check_characters(value, place)
     return str(value)
@@ -260,7 +171,7 @@ def _check_characters(text: str, place: str) -> None:
     """
     found = _UNSAFE.search(text)
     if found is not None:
-        _refuse(place, f"has the character U+{ord(found[0]):04X}")
+        refuse(place, f"has the character U+{ord(found[0]):04X}")
 
 
 def _texts(value: Any, place: str, read: Callable[[Any, str], str] = _text) -> tuple[str, ...]:
@@ -268,7 +179,7 @@ def _texts(value: Any, place: str, read: Callable[[Any, str], str] = _text) -> t
     if not isinstance(value, list | tuple):
         return (read(value, place),)
     if not value:
-        _refuse(place, "is empty")
+        refuse(place, "is empty")
     return tuple(read(item, f"{place}[{index}]") for index, item in enumerate(value))
 
 
@@ -277,13 +188,13 @@ def _scalar(value: Any, place: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and not isfinite(value):
-        _refuse(place, "is not a finite number")
+        refuse(place, "is not a finite number")
     if isinstance(value, int | float):
         try:
             return str(value)
         except ValueError:  # more digits than Python converts
-            _refuse(place, "is too long a number")
-    if isinstance(value, _JsonNumber):
+            refuse(place, "is too long a number")
+    if isinstance(value, JsonNumber):
         return str(value)
     return _text(value, place)
 
@@ -293,9 +204,9 @@ def _statement(source: Any, index: int, kind: PolicyKind, *, variables: bool) ->
     _only(source, _ELEMENTS[kind], place)
     sid = _text(source["Sid"], f"{place}.Sid") if "Sid" in source else ""
     if "Effect" not in source:
-        _refuse(place, "has no Effect")
+        refuse(place, "has no Effect")
     if source["Effect"] not in (Effect.ALLOW, Effect.DENY):
-        _refuse(f"{place}.Effect", f"{_quoted(source['Effect'])}is neither Allow nor Deny")
+        refuse(f"{place}.Effect", f"{_quoted(source['Effect'])}is neither Allow nor Deny")
 
     effect = Effect(source["Effect"])
     action = _either(source, "Action", place, lambda texts, negated: compile_action(texts, negated=negated))
@@ -327,9 +238,9 @@ def _choose(source: Mapping[str, Any], element: str, place: str) -> str:
     """The one of an element and its complement that the statement has."""
     present = [name for name in (element, f"Not{element}") if name in source]
     if len(present) == 2:
-        _refuse(place, f"has both {element} and Not{element}")
+        refuse(place, f"has both {element} and Not{element}")
     if not present:
-        _refuse(place, f"has neither {element} nor Not{element}")
+        refuse(place, f"has neither {element} nor Not{element}")
     return present[0]
 
 
@@ -351,22 +262,22 @@ def _either(
 def _refuse_value(error: UnreadableValue, value: Any, place: str) -> Never:
     """Turn a reader's (message, index) into the place of the value at fault."""
     problem, index = error.args
-    _refuse(f"{place}[{index}]" if isinstance(value, list | tuple) else place, problem)
+    refuse(f"{place}[{index}]" if isinstance(value, list | tuple) else place, problem)
 
 
 def _conditions(source: Any, place: str, *, variables: bool) -> Iterable[Condition]:
     if not isinstance(source, Mapping):
-        _refuse(place, "is not an object")
+        refuse(place, "is not an object")
     for operator, pairs in source.items():
         inside = f"{place}.{_text(operator, place)}"
         if operator != NULL and operator not in OPERATORS:
-            _refuse(inside, "is not a condition operator")
+            refuse(inside, "is not a condition operator")
         if not isinstance(pairs, Mapping):
-            _refuse(inside, "is not an object")
+            refuse(inside, "is not an object")
         for key, value in pairs.items():
             at = f"{inside}.{_text(key, inside)}"
             if not key:
-                _refuse(inside, "has an empty condition key")
+                refuse(inside, "has an empty condition key")
             values = _texts(value, at, _scalar)
             try:
                 yield compile_condition(operator, key, values, variables=variables)
@@ -385,13 +296,13 @@ def _check_trust_actions(action: ActionElement, source: Mapping[str, Any], place
 
 def _principal(source: Mapping[str, Any], inside: str) -> PrincipalElement:
     if "Principal" not in source:
-        _refuse(inside.rpartition(".")[0], "has no Principal")
+        refuse(inside.rpartition(".")[0], "has no Principal")
     value = source["Principal"]
     if value == "*":
         return PrincipalElement(((None, "*"),))
     _only(value, set(PrincipalKind), inside)
     if not value:
-        _refuse(inside, "is empty")
+        refuse(inside, "is empty")
     names = []
     for kind in map(PrincipalKind, value):
         listed = _texts(value[kind], f"{inside}.{kind}")
@@ -410,5 +321,5 @@ def _check_sids(statements: tuple[Statement, ...]) -> None:
         if statement.sid is None:
             continue
         if statement.sid in seen:
-            _refuse(f"Statement[{statement.index}].Sid", f"'{shorten(statement.sid)}' is used more than once")
+            refuse(f"Statement[{statement.index}].Sid", f"'{shorten(statement.sid)}' is used more than once")
         seen.add(statement.sid)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hatchway.errors import BadUsage
 from hatchway.iam import MalformedPolicy, Policy, parse_policy
-from hatchway.iam.documents import MAX_DOCUMENT_CHARACTERS
+from hatchway.iam.document_text import MAX_DOCUMENT_CHARACTERS
 
 _MOST_BYTES = 4 * MAX_DOCUMENT_CHARACTERS + 1
 
