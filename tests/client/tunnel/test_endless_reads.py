@@ -69,6 +69,26 @@ def test_a_signal_ends_a_tunnel_amid_key_updates_without_end(
 
 
 @pytest.mark.usefixtures("late_signals_do_nothing")
+def test_a_read_that_begins_after_the_signal_was_heard_is_ended_too(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, _ = pair
+    with noticed() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not signals.numbers:
+            time.sleep(0.001)
+        with ended_by_signals(ours, signals) as reads, reads.one():
+            until = time.monotonic() + 30
+            while time.monotonic() < until:
+                with suppress(BlockingIOError):
+                    assert ours.recv(1) == b""
+                    break
+                time.sleep(0.001)
+            else:
+                raise AssertionError("the read goes on and on")
+
+
+@pytest.mark.usefixtures("late_signals_do_nothing")
 def test_what_reads_again_and_again_is_left_alone(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
     with noticed() as signals, ended_by_signals(ours, signals) as reads:

@@ -54,11 +54,12 @@ def ended_by_signals(sock: socket.socket, signals: Noticed) -> Iterator[Reads]:
     """Within it a read of `sock` that goes on and on after a signal finds that the connection has ended. What
     was written is lost with it, as far as the gateway had not taken it."""
     reads = Reads()
-    if signals.wakes is None:
+    if signals.wakes is None or signals.heard is None:
         yield reads
         return
     over, ends = os.pipe()
-    watch = threading.Thread(target=_watch, args=(sock.fileno(), signals.wakes, over, reads), daemon=True)
+    wakes = signals.wakes, signals.heard
+    watch = threading.Thread(target=_watch, args=(sock.fileno(), wakes, over, reads), daemon=True)
     watch.start()
     try:
         yield reads
@@ -69,11 +70,12 @@ def ended_by_signals(sock: socket.socket, signals: Noticed) -> Iterator[Reads]:
         os.close(ends)
 
 
-def _watch(descriptor: int, wakes: int, over: int, reads: Reads) -> None:
+def _watch(descriptor: int, wakes: tuple[int, int], over: int, reads: Reads) -> None:
     is_over, either = select.poll(), select.poll()
     is_over.register(over, select.POLLIN)
-    either.register(over, select.POLLIN)
-    either.register(wakes, select.POLLIN)
+    # The relay may hear of a signal first, and read later.
+    for each in (over, *wakes):
+        either.register(each, select.POLLIN)
     either.poll()
     before, looks = 0, 0
     while not is_over.poll(_LOOK_INTERVAL * 1000):

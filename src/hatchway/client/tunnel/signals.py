@@ -65,10 +65,20 @@ def end_of(number: int) -> BaseException:
 
 
 class Noticed:
-    """`wakes` is readable when a signal came; None where none is noticed."""
+    """Both are None where none is noticed.
 
-    def __init__(self, wakes: int | None = None, taken: Collection[int] = ()) -> None:
+    Attributes:
+        wakes: is readable when a signal came, until `numbers` has told of it.
+        heard: is readable from then on.
+    """
+
+    def __init__(
+        self, wakes: int | None = None, heard: tuple[int, int] | None = None, taken: Collection[int] = ()
+    ) -> None:
+        """`heard` are the two ends of a pipe."""
         self.wakes = wakes
+        self.heard = None if heard is None else heard[0]
+        self._tells = None if heard is None else heard[1]
         self._taken = taken
         self._numbers: list[int] = []
 
@@ -79,6 +89,9 @@ class Noticed:
         if self.wakes is not None:
             with suppress(BlockingIOError):
                 self._numbers += [number for number in os.read(self.wakes, 64) if number in self._taken]
+                if self._numbers and self._tells is not None:
+                    os.write(self._tells, b"\0")
+                    self._tells = None
         return self._numbers
 
     @property
@@ -100,7 +113,7 @@ def noticed() -> Iterator[Noticed]:
     """Within it a signal that would end the process is noticed, and does nothing else."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     taken = [number for number in before if before[number] is not signal.SIG_IGN]
-    wakes, woken = os.pipe()
+    (wakes, woken), heard = os.pipe(), os.pipe()
     try:
         for end in (wakes, woken):
             os.set_blocking(end, False)
@@ -113,11 +126,11 @@ def noticed() -> Iterator[Noticed]:
         for number in taken:
             signal.signal(number, lambda _number, _frame: None)
         try:
-            yield Noticed(wakes, taken)
+            yield Noticed(wakes, heard, taken)
         finally:
             for number in taken:
                 signal.signal(number, before[number])
             signal.set_wakeup_fd(wakeup)
     finally:
-        os.close(wakes)
-        os.close(woken)
+        for end in (wakes, woken, *heard):
+            os.close(end)
