@@ -1,5 +1,7 @@
 """Where the API is, for commands, when several control planes run on one data directory."""
 
+import errno
+import fcntl
 import json
 from contextlib import closing
 from pathlib import Path
@@ -63,3 +65,16 @@ def test_a_link_in_the_place_of_the_note_is_replaced_and_not_followed(directory:
         note.put()
     assert _noted(directory) == "https://127.0.0.1:9443"
     assert not (directory.path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("problem", [errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_the_file_system_has_no_locks_each_one_notes_its_own(
+    directory: DataDirectory, problem: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_descriptor: int, _operation: int) -> None:
+        raise OSError(problem, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for port in (8443, 9443, 9443):
+        _note(directory, port).put()
+        assert _noted(directory) == f"https://127.0.0.1:{port}"

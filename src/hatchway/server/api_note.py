@@ -68,9 +68,11 @@ class ApiNote:
             descriptor = os.open(path, _OPENED, 0o644)
             try:
                 same = os.read(descriptor, len(own) + 1) == own
-                fcntl.flock(
+                if not _lock(
                     descriptor, fcntl.LOCK_SH if same else fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
-                )
+                ):
+                    self._location.write(self._directory)
+                    return True
                 # While this one waited another file may have come into its place.
                 if not os.path.samestat(os.fstat(descriptor), path.lstat()):
                     continue
@@ -83,3 +85,19 @@ class ApiNote:
             finally:
                 if descriptor >= 0:
                     os.close(descriptor)
+
+
+def _lock(descriptor: int, operation: int) -> bool:
+    """Whether it is locked now; False where the file system has no such locks, as some networks' have none
+    and NFS none of a file that is open for reading alone (flock(2)).
+
+    Raises:
+        BlockingIOError: another holds it.
+    """
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
