@@ -50,6 +50,17 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("action", "reads_only"),
+    [(b"DescribeVpcs&Foo=1", True), (b"DeleteVpc&Foo=1", False), (b"Nothing", False)],
+)
+def test_a_call_that_cannot_be_read_is_recorded_as_what_its_operation_does(
+    world: World, action: bytes, reads_only: bool
+) -> None:
+    assert world.send("POST", "/", FORM, EC2 + action, service="ec2").status == 400
+    assert world.events()[-1]["readOnly"] is reads_only
+
+
 def check_hostile_texts(world: World, audit_log: Path) -> None:
     """Each is refused, recorded, and one line of the exported log."""
     for service, headers, body, code in HOSTILE:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hatchway.audit.events import EventSource, Outcome, event, event_time, unknown_identity
 from hatchway.audit.log import LONGEST_USER_AGENT, to_record
+from hatchway.control.operations import registered_operations
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import ENCODED_MESSAGE
 from hatchway.control.request_state import RequestState
@@ -123,7 +124,7 @@ def _record(
         event_id=str(uuid.UUID(bytes=plane.random_bytes(16), version=4)),
         time=state.now,
         name=event_name(state),
-        read_only=state.operation is not None and state.operation.reads_only,
+        read_only=_reads_only(state),
         request_parameters=_request_parameters(state),
         outcome=Outcome(**outcome, additional={**additional, **decision}),
         resources=_resources(state),
@@ -136,6 +137,12 @@ def event_name(state: RequestState) -> str:
     if state.operation is not None:
         return state.operation.name
     return named_operation(state.service, state.request.http) or UNKNOWN_OPERATION
+
+
+def _reads_only(state: RequestState) -> bool:
+    """Whether the operation changes nothing; also of a call that was refused before anybody looked at it."""
+    operation = state.operation or registered_operations().get((state.service.name, event_name(state)))
+    return operation is not None and operation.reads_only
 
 
 def _request_parameters(state: RequestState) -> Mapping[str, Any] | None:
