@@ -15,7 +15,7 @@ import pytest
 from tests.client.certificates import Certificates, make_certificates
 from tests.transport.compiled import needs_core
 
-from hatchway.client.connection.tls import Trust, advice
+from hatchway.client.connection.tls import Trust, advice, unknown_ca
 from hatchway.client.errors import InvalidOption
 
 
@@ -196,6 +196,18 @@ def test_what_to_do_about_a_certificate_depends_on_what_is_wrong_with_it(code: i
     error = ssl.SSLCertVerificationError()
     error.verify_code = code
     assert said in advice(error, "give the CA")
+
+
+def test_where_a_ca_is_not_known_an_environment_that_names_another_is_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    assert unknown_ca() == "give the CA with --ca-bundle or AWS_CA_BUNDLE"
+    monkeypatch.setenv("AWS_CA_BUNDLE", "")
+    assert unknown_ca() == "give the CA with --ca-bundle or AWS_CA_BUNDLE"
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
+    assert "AWS_CA_BUNDLE is set" in unknown_ca()
+    assert "unset it" in unknown_ca()
 
 
 @pytest.mark.parametrize(

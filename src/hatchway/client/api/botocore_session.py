@@ -26,6 +26,7 @@ from hatchway.client.api.http_connection import TIMEOUT, UNRESOLVED
 from hatchway.client.api.profile import NO_CREDENTIALS
 from hatchway.client.connection.proxy import ProxyFailed, proxy_for_url
 from hatchway.client.connection.retry import as_while_restarting
+from hatchway.client.connection.tls import unknown_ca
 from hatchway.client.errors import ENCODED, NO_API, ApiError, ClientError, NotConfigured, printable
 
 if TYPE_CHECKING:
@@ -239,6 +240,8 @@ def _no_answer(operation: str, error: failures.BotoCoreError) -> ClientError:
     # botocore's text for a connection that failed leaves out why.
     cause = f"{told} {error.kwargs.get('error', '')}"
     hint = next((hint for kind, text, hint in _HINTS if isinstance(error, kind) and text in cause), "")
+    if hint == _UNKNOWN_CA:
+        hint = f": {unknown_ca()}"
     return ApiError(operation, "", printable(told).rstrip(".") + hint)
 
 
@@ -269,6 +272,7 @@ _ADVICE: Final[Sequence[tuple[type[Exception], str, str]]] = (
 )
 """By an error's type and a part of its text: what to do about credentials that cannot be had."""
 
+_UNKNOWN_CA: Final = "the CA is not known"
 _OUT_OF_TIME: Final = ": see that this machine's clock is right, or have whoever runs the server renew it"
 
 _HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
@@ -277,7 +281,7 @@ _HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
     (failures.SSLError, "doesn't match", ": call the server by a name that its certificate has"),
     (failures.SSLError, "is not yet valid", _OUT_OF_TIME),
     (failures.SSLError, "has expired", _OUT_OF_TIME),
-    (failures.SSLError, "CERTIFICATE_VERIFY_FAILED", " (give the CA with --ca-bundle or AWS_CA_BUNDLE)"),
+    (failures.SSLError, "CERTIFICATE_VERIFY_FAILED", _UNKNOWN_CA),
     (failures.SSLError, "", ": check the endpoint URL, for what listens there is not the API"),
     (failures.ProxyConnectionError, "", ": check HTTPS_PROXY and NO_PROXY"),
     (failures.EndpointConnectionError, "Temporary failure in name resolution", UNRESOLVED),

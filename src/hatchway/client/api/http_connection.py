@@ -15,7 +15,7 @@ from hatchway.client.connection.connection import create_connection
 from hatchway.client.connection.http_answer import AnswerReader, BadAnswer, Closed
 from hatchway.client.connection.proxy import CHECK, ProxyFailed, proxy_for_url
 from hatchway.client.connection.retry import as_while_restarting
-from hatchway.client.connection.tls import advice
+from hatchway.client.connection.tls import advice, unknown_ca
 from hatchway.client.errors import NO_API, ApiError, printable
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class HttpConnection:
         shown = printable(self._url)
         if isinstance(error, ssl.SSLCertVerificationError):
             said = printable(str(error.verify_message))
-            hint = advice(error, "give the CA with --ca-bundle or AWS_CA_BUNDLE")
+            hint = advice(error, unknown_ca())
             return ApiError("", "", f'SSL validation failed for "{shown}": {said}: {hint}')
         if isinstance(error, ssl.SSLError) and not as_while_restarting(error):
             reason = printable(str(error.reason or error))

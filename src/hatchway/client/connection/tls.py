@@ -48,6 +48,17 @@ def advice(error: ssl.SSLCertVerificationError, usual: str) -> str:
     return usual
 
 
+def unknown_ca() -> str:
+    """What to do where a certificate's CA is not known. Whoever has a profile with the CA finds nothing wrong
+    with it while the environment says another."""
+    if os.environ.get("AWS_CA_BUNDLE"):
+        return (
+            "AWS_CA_BUNDLE is set, so that the profile's ca_bundle does not count: unset it, or give the CA"
+            " with --ca-bundle"
+        )
+    return "give the CA with --ca-bundle or AWS_CA_BUNDLE"
+
+
 def trust_bundle(context: ssl.SSLContext, ca_bundle: str, *, file_only: bool = False) -> None:
     """Has the context trust the certificates of a file; or of a directory, as OpenSSL has them.
 

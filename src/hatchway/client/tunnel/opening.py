@@ -20,7 +20,7 @@ from hatchway import __version__
 from hatchway.client.connection.connection import create_connection
 from hatchway.client.connection.http_answer import AnswerReader, BadAnswer, Closed
 from hatchway.client.connection.retry import as_while_restarting
-from hatchway.client.connection.tls import advice
+from hatchway.client.connection.tls import advice, unknown_ca
 from hatchway.client.errors import (
     REQUEST_ID_HEADER,
     ClientError,
@@ -252,8 +252,7 @@ def as_the_system_says(error: Exception) -> Exception:
 
 def not_trusted(route: Route, error: ssl.SSLCertVerificationError) -> GatewayUnreachable:
     """A gateway whose certificate is none that we trust."""
-    usual = "give the CA with --ca-bundle or AWS_CA_BUNDLE, or add it to the system's"
-    usual += " with 'hatchway trust install'"
+    usual = f"{unknown_ca()}, or add it to the system's with 'hatchway trust install'"
     said = f"its certificate is not trusted ({printable(error.verify_message)}): {advice(error, usual)}"
     return GatewayUnreachable(str(route), said, passing=False)
 
