@@ -141,6 +141,13 @@ def test_what_comes_late_counts_and_what_is_older_changes_nothing(store: Store) 
     assert uses.note() == 0
 
 
+def test_what_came_before_anything_was_noted_is_known_at_once(store: Store) -> None:
+    # As in a backup of an account that is a minute old.
+    enter(store, ALICE, timedelta(days=9))
+    with store.read() as tx:
+        assert last_uses(tx, NOW)["AKIAALICE"].used_at == NOW - timedelta(days=9)
+
+
 def test_a_control_plane_that_was_down_finds_what_came_meanwhile(store: Store) -> None:
     enter(store, ALICE, timedelta(days=9))
     KeyUses(store, lambda: NOW - timedelta(days=9)).note()

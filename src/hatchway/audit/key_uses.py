@@ -46,8 +46,12 @@ Uses = Mapping[str, AccessKeyUse]
 def last_uses(tx: Transaction, now: datetime) -> Uses:
     """When each key was last used, as far as it is noted, and since then as the trail tells now."""
     noted = {use.access_key_id: use for use in tx.access_key_uses.find()}
-    since = min(max((use.used_at for use in noted.values()), default=now), now)
-    return _newest(noted, _since(tx, since - _OVERLAP, tx.account().region))
+    region = tx.account().region
+    if not noted:
+        # As where no server has run for long enough to note any since the backup that was restored.
+        return _newest(noted, _before(tx, now, region)[0])
+    since = min(max(use.used_at for use in noted.values()), now)
+    return _newest(noted, _since(tx, since - _OVERLAP, region))
 
 
 class KeyUses:
