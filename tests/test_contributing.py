@@ -92,10 +92,19 @@ def test_every_target_of_make_that_it_names_is_there() -> None:
     assert {"test", "lock", "map"} <= named <= targets
 
 
-def test_what_it_quotes_from_the_store_is_there() -> None:
+def test_what_it_quotes_from_a_file_is_there() -> None:
     assert "_BUSY_SECONDS = 15.0\n" in (REPOSITORY / "src/hatchway/store/engines.py").read_text()
-    test = "def test_endpoints_of_an_older_program_tell_their_targets_nothing("
-    assert test in (REPOSITORY / "tests/store/test_store.py").read_text()
+    quoted = re.findall(r"`(\w+)` in `([\w./-]+\.py)`", TEXT)
+    assert len(quoted) >= 3
+    assert [
+        (name, place)
+        for name, place in quoted
+        if not any(
+            re.search(rf"\b{name}\b", path.read_text())
+            for path in (REPOSITORY / place, REPOSITORY / "src/hatchway" / place)
+            if path.exists()
+        )
+    ] == []
 
 
 @pytest.mark.parametrize(
