@@ -31,13 +31,18 @@ def main(arguments: Sequence[str]) -> int:
     known = _KNOWN.read_text()
     wanted = parser.parse_args(arguments).wanted or done(known)
     every = find_modules(Project.read(_ROOT))
+    by_name = {
+        name: [module for module in every if module.name == name or module.name.startswith(f"{name}/")]
+        for name in wanted
+    }
+    for name, found in by_name.items():
+        if not any(module.tests for module in found):
+            parser.error(f"{name} has no tests of its own" if found else f"there is no {name}")
     modules = [
-        module
-        for module in every
-        if module.tests and any(module.name == name or module.name.startswith(f"{name}/") for name in wanted)
+        module for module in every if module.tests and any(module in found for found in by_name.values())
     ]
     survivors: list[Change] = []
-    failed = not modules
+    failed = False
     for module in modules:
         outcome = in_a_fork(partial(_try, module)) or Outcome(failure="it ended without an answer")
         failed = failed or bool(outcome.failure)

@@ -235,12 +235,17 @@ def faults(results: Iterable[Result], partial: Mapping[str, str]) -> list[str]:
     return found
 
 
-def stale_entries(modules: Iterable[Module], partial: Mapping[str, str]) -> list[str]:
-    """Entries of the list that name no module, or give no reason."""
+def stale_entries(project: Project, modules: Iterable[Module]) -> list[str]:
+    """Packages that have no module, and entries of the list that name none, or give no reason."""
     names = {module.name for module in modules}
-    return [
+    gone = [
+        f"{package}: held to this, but there is no such package"
+        for package in project.packages
+        if not any(name.startswith(f"{package}/") for name in names)
+    ]
+    return gone + [
         f"{name}: listed, but {'without a reason' if name in names else 'there is no such module'}"
-        for name, reason in partial.items()
+        for name, reason in project.partial.items()
         if name not in names or not reason.strip()
     ]
 
@@ -272,7 +277,7 @@ def main(arguments: Sequence[str], root: Path) -> int:
     chosen = _chosen(project, modules, options.wanted)
     found = faults(measure(project, chosen, options.jobs), project.partial)
     if not options.wanted:
-        found += stale_entries(modules, project.partial) + pragmas_without_reason(project.source)
+        found += stale_entries(project, modules) + pragmas_without_reason(project.source)
     print(
         "\n".join(found) or f"own tests: {len(chosen)} modules covered wholly",
         file=sys.stderr if found else None,

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -291,6 +291,22 @@ def _exclude_old(cluster: Cluster, load: Load, administrators: Administrators, u
     engine.dispose()
 
 
+def chosen(found: Sequence[Earlier], named: Sequence[str], since: str | None = None) -> list[Earlier]:
+    """Those that are `named`, by schema, release or commit; without a name all from the schema `since` on.
+
+    Raises:
+        SystemExit: there is none of a name.
+    """
+    if not named:
+        first = since or next((each.schema for each in found if each.release), found[0].schema)
+        return [each for each in found if first <= each.schema < own_schema()]
+    for name in named:
+        if not any(name in {each.schema, each.release, each.commit} for each in found):
+            known = ", ".join(each.name for each in found)
+            raise SystemExit(f"there is no program of before this one that is {name}: choose from {known}")
+    return [each for each in found if {each.schema, each.release, each.commit} & {*named}]
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(
         prog="python -m tests.ha.upgrades", description=__doc__.splitlines()[0]
@@ -306,15 +322,7 @@ def main() -> int:
     found = earlier_programs()
     if not found:
         raise SystemExit("there is no history of git here, so there is no program of before")
-    first = given.since or next((each.schema for each in found if each.release), found[0].schema)
-    named = set(given.programs)
-    programs = [
-        each
-        for each in found
-        if (
-            {each.schema, each.release, each.commit} & named if named else first <= each.schema < own_schema()
-        )
-    ]
+    programs = chosen(found, given.programs, given.since)
     with ExitStack() as stack:
         binaries = server_programs()
         server = None if binaries is None else stack.enter_context(postgresql_server(binaries))

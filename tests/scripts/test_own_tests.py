@@ -44,7 +44,7 @@ TESTS = {
 SETTINGS = """
 [tool.own-tests]
 source = "src/thing"
-packages = ["pure", "not_there_yet"]
+packages = ["pure", "gone"]
 [tool.own-tests.partial]
 "pure/listed.py" = "nobody has written its tests"
 "pure/listed_in_vain.py" = "its tests came later"
@@ -89,6 +89,10 @@ def test_the_list_of_exceptions_excuses_a_module_until_it_is_whole(told: str) ->
     assert "pure/listed.py" not in told
     assert "\npure/listed_in_vain.py: covered wholly: take it out of the list\n" in told
     assert "\npure/gone.py: listed, but there is no such module\n" in told
+
+
+def test_a_package_that_is_not_there_is_a_fault(told: str) -> None:
+    assert "\ngone: held to this, but there is no such package\n" in told
 
 
 def test_where_all_is_whole_it_says_so_and_succeeds(tmp_path: Path) -> None:
