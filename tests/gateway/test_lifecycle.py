@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import ssl
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +21,21 @@ from tests.gateway.harness import (
     running_gateway,
     target,
 )
-from tests.transport.harness import CLOSE, LOOPBACK, Closed, WebSocket, request, run, silent_port, until
+from tests.transport.harness import (
+    CLOSE,
+    LOOPBACK,
+    TEXT,
+    Closed,
+    WebSocket,
+    client_tls,
+    frame,
+    request,
+    run,
+    silent_port,
+    until,
+)
 
+from hatchway.domain.tunnel_protocol import END_OF_DATA, HALF_CLOSE
 from hatchway.gateway.admission.decision import Admitted, Call, Refused
 from hatchway.gateway.admission.refusal import ENDPOINT_FULL, unauthenticated
 from hatchway.gateway.trail.trail import QuotaReached
@@ -462,6 +477,38 @@ def test_a_tunnel_that_has_ended_counts_for_as_long_as_its_target_leaves_untaken
             gateway.registry.drop_all()
             await gateway.registry.wait_until_empty()
             assert gateway.registry.on_endpoint("eice-1") == 0
+
+    run(test)
+
+
+@pytest.mark.parametrize("resets", [True, False])
+def test_a_tunnel_that_has_ended_counts_for_as_long_as_its_client_leaves_untaken_what_it_was_sent(
+    resets: bool,
+) -> None:
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes(40_000))
+        await reader.read()
+        if resets:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.close()
+
+    async def test() -> None:
+        async with target(answers) as port, running_gateway(Says(port)) as gateway:
+
+            def ask() -> ssl.SSLSocket:
+                sock = socket.socket()
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                sock.connect((LOOPBACK, gateway.port))
+                client = client_tls().wrap_socket(sock)
+                client.sendall(request(Sec_WebSocket_Protocol=HALF_CLOSE) + frame(TEXT, END_OF_DATA))
+                return client
+
+            with await asyncio.to_thread(ask):
+                await gateway.trail.end()
+                await asyncio.sleep(0.5)
+                assert gateway.registry.on_endpoint("eice-1") == 1
+            await until(lambda: not gateway.registry.on_endpoint("eice-1"))
 
     run(test)
 

@@ -55,8 +55,8 @@ NEWS_SECONDS: Final = 1.0
 MOST_WAITING: Final = 64
 """Requests that wait for news at a time; more are answered from what is known."""
 
-_DELIVERY_CHECK: Final = 0.25
-"""Seconds between two looks at whether a target has taken what it was sent before its tunnel ended."""
+_DELIVERY_CHECK: Final = 0.05
+"""Seconds between two looks at whether both ends have taken what they were sent before their tunnel ended."""
 
 _CONNECTING: Final = {
     "ConnectionRefusedError": "the host refuses: nothing listens on that port",
@@ -72,7 +72,7 @@ class _Tunnel:
     """One that this worker carries. `recorded` is whether the audit trail has it as opened.
 
     `expiry` fires when the temporary credentials expire that it was opened with; `delivery` when it is looked
-    at again whether the target has taken everything.
+    at again whether both ends have taken everything.
     """
 
     admitted: Admitted
@@ -299,8 +299,8 @@ class TunnelHandler:
     def _free_quotas(self, tunnel: _Tunnel) -> None:
         """Free the quotas of a tunnel that has ended, before its end has been committed.
 
-        Not while its target leaves untaken what it was sent: up to megabytes of the kernel's for each, and
-        whoever has a target that reads nothing could have any number of them.
+        Not while its target or its client leaves untaken what it was sent: that is up to megabytes of the
+        kernel's, and who reads nothing, or has a target that does not, could have any number of them.
         """
         if tunnel.relay.undelivered:
             loop = asyncio.get_running_loop()

@@ -66,7 +66,7 @@ class Registry:
         self._recorded.add(tunnel_id)
 
     def note_ended(self, admitted: Admitted) -> None:
-        """A tunnel will pass on nothing more, and its target has taken everything: its quotas are
+        """A tunnel will pass on nothing more, and both ends have taken everything: its quotas are
         free, before its end has been committed."""
         self._ended.add(admitted.tunnel_id)
         self._free(admitted)

@@ -32,6 +32,7 @@ from hatchway.gateway.tunnel.states import (
     LISTENED_TO,
     PASSED_ON,
     SENT_TO,
+    WAITED_FOR,
     Action,
     ClientState,
     Event,
@@ -151,8 +152,9 @@ class Relay:
 
     @property
     def undelivered(self) -> int:
-        """Bytes that were passed on to the target and that its kernel has not acknowledged."""
-        return 0 if self._target is None else self._target.unsent
+        """Bytes passed on that nobody has acknowledged: of a client's, where it is waited for."""
+        to_target = 0 if self._target is None else self._target.unsent
+        return to_target + (self._client.unsent if self._states.client in WAITED_FOR else 0)
 
     def _on(self, event: Event, closure: Closure = CLIENT_GONE) -> None:
         """Do what is to be done about an event. `closure` is why the tunnel ends, if it ends by this."""

@@ -444,6 +444,10 @@ SENT_TO: Final = frozenset({ClientState.OPEN, ClientState.DUPLEX, ClientState.IN
 ANSWERED: Final = SENT_TO | {ClientState.OUTPUT_ENDED}
 """States in which frames may be sent to the client: no close frame has been."""
 
+WAITED_FOR: Final = frozenset({ClientState.CLOSING, ClientState.DONE})
+"""States in which a client may take its time to take what it was sent, before it has to answer the close
+frame."""
+
 _CARRYING: Final = PASSED_ON | SENT_TO
 
 CLIENT: Final = _client_table()
