@@ -158,7 +158,7 @@ class HttpConnection:
         """What a connection failed of, and what to do about it."""
         shown = printable(self._url)
         if isinstance(error, ssl.SSLCertVerificationError):
-            said = printable(str(error.verify_message))
+            said = printable(str(error.verify_message)).rstrip(".")
             hint = advice(error, unknown_ca())
             return ApiError("", "", f'SSL validation failed for "{shown}": {said}: {hint}')
         if isinstance(error, ssl.SSLError) and not as_while_restarting(error):
