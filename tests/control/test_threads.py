@@ -8,7 +8,7 @@ import pytest
 from tests.transport.harness import until
 
 from hatchway.control import concurrency
-from hatchway.control.concurrency import ConcurrentCalls, SlowWriters, TooManyCalls
+from hatchway.control.concurrency import ConcurrentCalls, SlowCalls, TooManyCalls
 from hatchway.control.refusals import throttled, to_service_error
 from hatchway.control.threads import Busy, Threads
 
@@ -142,36 +142,34 @@ def test_a_principal_has_so_many_calls_under_way_from_wherever_they_come() -> No
 @pytest.mark.parametrize(
     ("slow", "remembered", "waits"), [(-1.0, 60.0, True), (60.0, 60.0, False), (-1.0, 0.0, False)]
 )
-def test_whoever_has_made_a_slow_write_has_the_next_ones_wait_for_one_another_for_a_while(
+def test_whoever_has_made_a_slow_call_has_the_next_ones_wait_for_one_another_for_a_while(
     monkeypatch: pytest.MonkeyPatch, slow: float, remembered: float, waits: bool
 ) -> None:
-    monkeypatch.setattr(concurrency, "SLOW", slow)
     monkeypatch.setattr(concurrency, "REMEMBERED", remembered)
     monkeypatch.setattr(concurrency, "LONGEST_WAIT", 0.01)
-    writers = SlowWriters()
+    calls = SlowCalls(slow)
     for _ in range(2):
-        with writers.turn("alice"):
+        with calls.turn("alice"):
             pass
-    with writers.turn("alice"):
+    with calls.turn("alice"):
         if waits:
-            with pytest.raises(TooManyCalls), writers.turn("alice"):
+            with pytest.raises(TooManyCalls), calls.turn("alice"):
                 pass
         else:
-            with writers.turn("alice"):
+            with calls.turn("alice"):
                 pass
-        with writers.turn("bob"):
+        with calls.turn("bob"):
             pass
-    with writers.turn("alice"):
+    with calls.turn("alice"):
         pass
 
 
-def test_a_write_that_fails_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "SLOW", -1.0)
+def test_a_call_that_fails_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(concurrency, "LONGEST_WAIT", 0.01)
-    writers = SlowWriters()
-    with pytest.raises(ZeroDivisionError), writers.turn("alice"):
+    calls = SlowCalls(-1.0)
+    with pytest.raises(ZeroDivisionError), calls.turn("alice"):
         _ = 1 / 0
-    with writers.turn("alice"), pytest.raises(TooManyCalls), writers.turn("alice"):
+    with calls.turn("alice"), pytest.raises(TooManyCalls), calls.turn("alice"):
         pass
 
 

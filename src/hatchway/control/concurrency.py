@@ -1,4 +1,4 @@
-"""How many calls of each principal are being answered, and whose writes go one after the other."""
+"""How many calls of each principal are being answered, and whose go one after the other."""
 
 import time
 from collections import Counter
@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
 
-SLOW: Final = 0.05
-"""Seconds of computing after which a write was a slow one: most take a few thousandths."""
+SLOW_WRITE: Final = 0.05
+SLOW_READ: Final = 0.2
+"""Seconds of computing after which a call was a slow one: most take a few thousandths."""
 REMEMBERED: Final = 30.0
 """Seconds for which it is remembered whose it was."""
-LONGEST_WAIT: Final = 15.0
-"""Seconds for which a write waits for those of the same principal: as long as for the store's write lock."""
+LONGEST_WAIT: Final = 5.0
+"""Seconds for which a call waits for those of the same principal: one that reads holds a connection to the
+store meanwhile."""
 
 
 class TooManyCalls(Exception):
@@ -57,20 +59,23 @@ class _Turn:
     lock: Lock = field(default_factory=Lock)
 
 
-class SlowWriters:
-    """Has the writes of whoever makes slow ones go one after the other. Thread-safe.
+class SlowCalls:
+    """Has the calls of whoever makes slow ones go one after the other. Thread-safe.
 
-    The store's one write lock goes to any who wait for it. So whoever had many slow writes under way would
-    have had nearly all of its time. Quick ones stay together: they wait for the disk as one.
+    Python runs one thread at a time, and the store's one write lock goes to any who wait for it. So whoever
+    had many slow calls under way would have had nearly all of the time. Quick ones stay together: writes wait
+    for the disk as one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slow: float) -> None:
+        """`slow` is after how many seconds of computing a call is one."""
+        self._slow = slow
         self._turns: dict[str, _Turn] = {}
         self._lock = Lock()
 
     @contextmanager
     def turn(self, principal: str) -> Iterator[None]:
-        """The context of one write.
+        """The context of one call.
 
         Raises:
             TooManyCalls: the principal's other ones take too long.
@@ -95,7 +100,7 @@ class SlowWriters:
         try:
             yield
         finally:
-            if time.thread_time() - began > SLOW:
+            if time.thread_time() - began > self._slow:
                 self._remember(principal)
 
     def _remember(self, principal: str) -> None:

@@ -31,7 +31,7 @@ from hatchway.account.fleet import PLANS
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
 from hatchway.control.call_rates import Kind
 from hatchway.control.catalogue import OFFERED, OPERATIONS
-from hatchway.control.concurrency import ConcurrentCalls, SlowWriters
+from hatchway.control.concurrency import SLOW_READ, SLOW_WRITE, ConcurrentCalls, SlowCalls
 from hatchway.control.metrics import OTHER_SERVICE
 from hatchway.control.operations import Call, Late, Operation
 from hatchway.control.other_services import not_here, render
@@ -86,7 +86,7 @@ class Dispatcher:
         self._plane = plane
         self._services = services()
         self._running = ConcurrentCalls((threads or ThreadCounts()).of_a_principal)
-        self._slow_writers = SlowWriters()
+        self._slow_reads, self._slow_writes = SlowCalls(SLOW_READ), SlowCalls(SLOW_WRITE)
 
     def dispatch(self, request: ApiRequest) -> Outcome:
         """The answer to any request."""
@@ -199,13 +199,14 @@ class Dispatcher:
                 kind = Kind.READ if operation.reads_only else Kind.WRITE
                 plane.rates.spend(share, kind, time.monotonic())
                 if operation.reads_only:
-                    result, reply = self._run(operation, state, self._call(state, tx, caller))
+                    with self._slow_reads.turn(share):
+                        result, reply = self._run(operation, state, self._call(state, tx, caller))
                 elif operation.prepare is not None:
                     prepared = operation.prepare(self._call(state, tx, caller))
             if operation.reads_only:
                 self._record(success_record(plane, state, result))
                 return reply
-            running.enter_context(self._slow_writers.turn(share))
+            running.enter_context(self._slow_writes.turn(share))
             left = PLANS - 1
             while True:
                 try:
