@@ -318,8 +318,8 @@ END_OF_CONFIGURATION
     elif [ -n "$allowed_groups" ] && ! matches "$allowed_groups" "$groups"; then
         reason="it has AllowGroups$allowed_groups"
     elif [ "$pam" = no ] && [ "$1" != "$account" ] && is_locked "$1"; then
-        reason="the account is locked, by the ! in its password, and sshd without PAM takes no key for such a one (usermod"
-        reason="$reason -p '*' $1 leaves it without a password and open to keys; or set UsePAM yes)"
+        reason="the account is locked, by the ! in its password, and sshd without PAM takes no key for such a one (echo"
+        reason="$reason '$1:*' | chpasswd -e leaves it without a password and open to keys; or set UsePAM yes)"
     fi
 }
 
