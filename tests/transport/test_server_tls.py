@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -233,17 +234,18 @@ def test_a_certificate_and_a_key_in_files_of_their_own_may_change_one_after_the_
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("make_key", "told"),
     [
-        (rsa.generate_private_key(65537, 2048), []),
-        (rsa.generate_private_key(65537, 3072), [3072]),
-        (ec.generate_private_key(ec.SECP521R1()), []),
+        (lambda: rsa.generate_private_key(65537, 2048), []),
+        (lambda: rsa.generate_private_key(65537, 3072), [3072]),
+        (lambda: ec.generate_private_key(ec.SECP521R1()), []),
     ],
     ids=["RSA of 2,048 bits", "RSA of 3,072 bits", "P-521"],
 )
 def test_a_key_whose_signatures_hold_up_others_is_told_of_at_each_reading(
-    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, told: list[int], tmp_path: Path
+    make_key: Callable[[], rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey], told: list[int], tmp_path: Path
 ) -> None:
+    key = make_key()
     now, name = datetime.now(UTC), x509.Name([])
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
