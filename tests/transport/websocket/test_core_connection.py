@@ -286,6 +286,11 @@ def test_a_client_that_is_slow_gets_everything_in_order_what_the_gateway_says_it
         (frame(CLOSE, b"\x0f\xa0", rsv=4), 1002),
         (frame(CLOSE, b"\x0f\xa0", fin=False), 1002),
         (frame(CLOSE, b"\x03\xee"), 1002),
+        # 1004, 1005, 1015 and 2999, which nobody may send (RFC 6455 section 7.4).
+        *(
+            (frame(CLOSE, code, key=b"1234"), 1002)
+            for code in (b"\x03\xec", b"\x03\xed", b"\x03\xf7", b"\x0b\xb7")
+        ),
         (frame(CLOSE, b"\x0f"), 1002),
         (frame(CLOSE, b"\x0f\xa0") + frame(BINARY, b"y"), 4000),
     ],

@@ -130,17 +130,20 @@ def test_each_tunnel_gets_its_own_frames_however_their_bytes_are_cut_and_mixed(
 
 @given(
     first=st.sampled_from([_CLOSE, _BINARY, 0x08, 0xC8]),
-    code=st.binary(max_size=3),
+    code=st.binary(max_size=3) | st.integers(900, 5100).map(lambda code: code.to_bytes(2)),
     rest=st.binary(max_size=1),
 )
 @example(first=_CLOSE, code=b"\x03\xe8", rest=b"")
+@example(first=_CLOSE, code=b"\x03\xed", rest=b"")
+@example(first=_CLOSE, code=b"\x0b\xb7", rest=b"")
 @example(first=_CLOSE, code=b"", rest=b"")
 def test_a_close_frame_that_comes_alone_is_read_without_a_parser_as_with_one(
     first: int, code: bytes, rest: bytes
 ) -> None:
     said = _frame(first, code) + rest
-    usual = first == _CLOSE and len(code) in (0, 2) and not rest
-    assert lone_close_code(said) == ((int.from_bytes(code) if code else 1000) if usual else None)
+    number = int.from_bytes(code) if code else 1000
+    usual = first == _CLOSE and len(code) in (0, 2) and not rest and (number < 1004 or number >= 3000)
+    assert lone_close_code(said) == (number if usual and 1000 <= number < 5000 else None)
     for end in range(len(said)):
         assert lone_close_code(said[:end]) is None or (rest and end == len(said) - 1)
     assert lone_close_code(bytes((first, len(code))) + code) is None

@@ -114,9 +114,10 @@ def binary_header(size: int) -> bytes:
 
 def lone_close_code(data: bytes) -> int | None:
     """The code of a close frame without a reason, 1000 where it has none, if that frame is all that has come
-    (RFC 6455 section 5.5.1); None of anything else."""
+    (RFC 6455 section 5.5.1); None of anything else, and of a code that may not be one (section 7.4)."""
     if data[:2] == _CLOSE_WITH_CODE and len(data) == 8:
-        return (data[2] ^ data[6]) << 8 | (data[3] ^ data[7])
+        code = (data[2] ^ data[6]) << 8 | (data[3] ^ data[7])
+        return code if 1000 <= code <= 1003 or 3000 <= code <= 4999 else None
     return 1000 if data[:2] == _CLOSE_WITHOUT and len(data) == 6 else None
 
 
