@@ -129,12 +129,15 @@ def test_a_dry_run_changes_nothing(ec2: Any) -> None:
 
 
 def test_a_page_of_tags_goes_on_where_the_one_before_ended(ec2: Any) -> None:
+    several = [{"Key": f"page-{number}", "Value": ""} for number in range(6)]
+    ec2.create_tags(Resources=[VPC, SUBNET], Tags=several)
     whole = ec2.describe_tags()["Tags"]
     assert len({(tag["ResourceId"], tag["Key"]) for tag in whole}) == len(whole) > 5
     paginator = ec2.get_paginator("describe_tags")
     pages = list(paginator.paginate(PaginationConfig={"PageSize": 5}))
     assert len(pages) > 1 and all(len(page["Tags"]) <= 5 for page in pages)
     assert [tag for page in pages for tag in page["Tags"]] == whole
+    ec2.delete_tags(Resources=[VPC, SUBNET], Tags=several)
 
 
 @pytest.mark.parametrize(
