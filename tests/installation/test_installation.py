@@ -78,6 +78,26 @@ def serve(directory: DataDirectory) -> None:
         pass
 
 
+def test_keys_whose_store_is_gone_are_not_to_be_made_anew_but_restored_or_led_to_their_store(
+    installed: Installed,
+) -> None:
+    # 'hatchway init', which is the advice where there is nothing, refuses a directory with keys.
+    directory = DataDirectory(installed.directory)
+    directory.store.write_bytes(b"")
+    with (
+        pytest.raises(CommandFailed, match="restore it from a backup"),
+        installation.open_installation(directory, None, migrate=True),
+    ):
+        pass
+    for path in installed.directory.glob("hatchway.db*"):
+        path.unlink()
+    with (
+        pytest.raises(CommandFailed, match=r"--store-url \(HATCHWAY_STORE_URL\).* restore a backup"),
+        installation.open_installation(directory, None),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(
     ("name", "rotate", "what", "state_it"),
     [

@@ -84,11 +84,8 @@ def _url_of_store(directory: DataDirectory, store_url: str | None) -> str:
     Raises:
         CommandFailed: there is no store.
     """
-    from hatchway.errors import CommandFailed
-    from hatchway.installation.installation import is_there
+    from hatchway.installation.installation import is_there, no_store
 
     if store_url is None and not is_there(directory.store):
-        raise CommandFailed(
-            f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
-        )
+        raise no_store(directory)
     return store_url or directory.store_url

@@ -109,9 +109,7 @@ def open_installation(
         noted = None if store_url else noted_store_url(directory)
         store_url = store_url or noted
         if store_url is None and not is_there(directory.store):
-            raise CommandFailed(
-                f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
-            )
+            raise no_store(directory)
         # It may be rotated while this is under way: what is sealed under the former then nobody opens again.
         master_key = FollowedKeyFile(MASTER_KEY, directory.master_key, os.environ)
         vault = Vault(*master_key.held.all, changed=master_key.changed)
@@ -137,7 +135,10 @@ def open_installation(
                 opened, number = (0, 0) if fits else count_opened(tx, vault)
                 state = tx.key_states.get(MASTER) if checked and not older else None
             if account is None:
-                raise CommandFailed("the store holds no account: make it with 'hatchway init'")
+                raise CommandFailed(
+                    "the store holds no account: restore it from a backup, or make another installation with"
+                    " 'hatchway init' and a --data-dir that is empty"
+                )
             if opened:
                 raise altered_check(directory.master_key, os.environ, opened, number)
             if not fits:
@@ -156,6 +157,18 @@ def open_installation(
             yield Installation(directory, store, vault, account)
         finally:
             store.close()
+
+
+def no_store(directory: DataDirectory) -> CommandFailed:
+    """That there is no store in a data directory, and what to do: 'hatchway init' refuses one with keys."""
+    if is_there(directory.master_key):
+        return CommandFailed(
+            f"{directory.path} has keys and no store: give --store-url (HATCHWAY_STORE_URL) if it is in"
+            " PostgreSQL, else restore a backup; after an init that was interrupted, give that again"
+        )
+    return CommandFailed(
+        f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
+    )
 
 
 def noted_store_url(directory: DataDirectory) -> str | None:
