@@ -4,16 +4,18 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
 import pytest
 
+from hatchway.client.discovery.plan import Route
+from hatchway.client.errors import GatewayUnreachable
 from hatchway.client.tunnel import endless_reads
 from hatchway.client.tunnel.endless_reads import ended_by_signals
 from hatchway.client.tunnel.local import connection
-from hatchway.client.tunnel.opening import Opened
+from hatchway.client.tunnel.opening import Opened, ask
 from hatchway.client.tunnel.signals import Noticed, noticed
 from hatchway.client.tunnel.stream_relay import StreamRelay
 
@@ -35,15 +37,20 @@ class Updating(socket.socket):
     """One whose TLS reads on through key updates: a call of it ends with data, or with the connection."""
 
     reads = 0
+    signals: Mapping[int, signal.Signals] = {2: signal.SIGTERM}
+
+    def recv(self, size: int, *_arguments: Any) -> bytes:
+        buffer = bytearray(size)
+        return bytes(buffer[: self.recv_into(buffer)])
 
     def recv_into(self, buffer: Any, *_arguments: Any) -> int:
         self.reads += 1
-        if self.reads == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
+        if self.reads in self.signals:
+            os.kill(os.getpid(), self.signals[self.reads])
         until = time.monotonic() + 60
         while time.monotonic() < until:
             with suppress(BlockingIOError):
-                return super().recv_into(buffer)
+                return super().recv_into(buffer, 0, socket.MSG_DONTWAIT)
             time.sleep(0.001)
         raise AssertionError("the read goes on and on")
 
@@ -66,6 +73,64 @@ def test_a_signal_ends_a_tunnel_amid_key_updates_without_end(
             with pytest.raises(SystemExit):
                 signals.raise_again()
         assert far.recv(100) == b"alive"
+
+
+class Trickling(socket.socket):
+    """One whose TLS gives a byte at each read, of empty pongs, for as long as nothing is sent."""
+
+    reads = 0
+    reads_until_sent = 0
+
+    def recv_into(self, buffer: Any, *_arguments: Any) -> int:
+        self.reads += 1
+        if self.reads == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if self.reads_until_sent:
+            return 0
+        buffer[0] = b"\x00\x8a"[self.reads % 2]
+        return 1
+
+    def send(self, data: Any, *_arguments: Any) -> int:
+        self.reads_until_sent = self.reads
+        return len(data)
+
+    def unwrap(self) -> None:
+        pass
+
+
+@pytest.mark.usefixtures("late_signals_do_nothing")
+def test_bytes_that_come_one_by_one_do_not_keep_a_signal_waiting(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    local, far = socket.socketpair()
+    with local, far, Trickling(fileno=os.dup(pair[0].fileno())) as sock:
+        opened = Opened(cast("Any", sock), b"", False, None)
+        with noticed() as signals, ended_by_signals(sock, signals) as reads:
+            StreamRelay(opened, connection(local), signals, reads).run()
+        assert sock.reads_until_sent < 1_000
+
+
+def test_key_updates_without_end_do_not_hold_up_an_opening_for_longer_than_it_may_take(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    with (
+        Updating(fileno=os.dup(pair[0].fileno())) as sock,
+        pytest.raises(GatewayUnreachable, match="no answer within"),
+    ):
+        ask(cast("Any", sock), Route("gateway.example.test"), "/", time.monotonic() + 0.2)
+
+
+@pytest.mark.usefixtures("late_signals_do_nothing")
+def test_a_signal_ends_an_opening_amid_key_updates_without_end(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    with (
+        Updating(fileno=os.dup(pair[0].fileno())) as sock,
+        pytest.raises(GatewayUnreachable, match="the connection ended"),
+    ):
+        # That of Python's own has a KeyboardInterrupt raised as soon as the read has ended.
+        sock.signals = {1: signal.SIGINT}
+        ask(cast("Any", sock), Route("gateway.example.test"), "/", time.monotonic() + 600)
 
 
 @pytest.mark.usefixtures("late_signals_do_nothing")

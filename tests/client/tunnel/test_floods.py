@@ -3,6 +3,7 @@ it is."""
 
 import socket
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -106,6 +107,51 @@ def test_what_carries_little_or_nothing_is_passed_over_and_all_the_rest_arrives(
     with local_end() as (local, received), flooding(certificates, tmp_path, flood) as stub:
         CARRIERS[way](tunnel_plan(stub), Trust(stub.ca_bundle), local)
     assert received == carried * 4 + b"alive"
+
+
+@each_way
+def test_bytes_that_come_one_by_one_and_nobody_takes_fill_no_memory_but_their_own(
+    way: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    """Each as an object of its own takes 250 bytes."""
+    count = 20_000
+    held = list[int]()
+    ours, theirs = socket.socketpair()
+    received = bytearray()
+    answered = threading.Event()
+
+    def act(wire: Wire) -> None:
+        records = wire.records()
+        with wire.raw as raw:
+            before = tracemalloc.get_traced_memory()[0]
+            # Less than is held back: whoever has it all answers the ping.
+            for _ in range(count // 5_000):
+                raw.sendall(records.record(b"\x82\x01x" * 5_000))
+            raw.sendall(records.record(b"\x89\x00"))
+            raw.recv(1 << 16)
+            held.append(tracemalloc.get_traced_memory()[0] - before)
+            answered.set()
+            raw.sendall(records.record(CLOSE))
+            while raw.recv(1 << 16):
+                pass
+
+    def collect() -> None:
+        answered.wait(60)
+        while data := theirs.recv(1 << 16):
+            received.extend(data)
+
+    reader = threading.Thread(target=collect)
+    reader.start()
+    tracemalloc.start()
+    try:
+        with theirs, wire_gateway(certificates, tmp_path, act) as stub:
+            with ours:
+                CARRIERS[way](tunnel_plan(stub), Trust(stub.ca_bundle), connection(ours))
+            reader.join(30)
+    finally:
+        tracemalloc.stop()
+    assert received == b"x" * count
+    assert held[0] < 100 * count
 
 
 @each_way

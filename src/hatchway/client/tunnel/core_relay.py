@@ -153,7 +153,7 @@ class CoreRelay(Relay):
             self._loop.remove_reader(self._gateway)
 
     def _resume(self) -> None:
-        full = self._backlog_size > relay_limits.BACKLOG_LIMIT or len(self._queue) > _MOST_UNSENT
+        full = len(self._backlog) > relay_limits.BACKLOG_LIMIT or len(self._queue) > _MOST_UNSENT
         if self._paused and not full and not self._lost.is_set() and not self._dropped:
             self._paused = False
             self._loop.add_reader(self._gateway, self._receive)

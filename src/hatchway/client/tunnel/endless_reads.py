@@ -1,4 +1,4 @@
-"""Ending a read from a gateway that does not end by itself, once a signal has come.
+"""Ending a read from a gateway that does not end by itself, once a signal has come or its time is over.
 
 OpenSSL reads on within one call until there is data, through key updates without end (RFC 8446 section
 4.6.3), and Python runs nothing of the same thread meanwhile. To give OpenSSL less at once would take a fifth
@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -50,16 +51,20 @@ class Reads:
 
 
 @contextmanager
-def ended_by_signals(sock: socket.socket, signals: Noticed) -> Iterator[Reads]:
+def ended_by_signals(sock: socket.socket, signals: Noticed, until: float | None = None) -> Iterator[Reads]:
     """Within it a read of `sock` that goes on and on after a signal finds that the connection has ended. What
-    was written is lost with it, as far as the gateway had not taken it."""
+    was written is lost with it, as far as the gateway had not taken it.
+
+    Args:
+        until: when it is ended without a signal too (`time.monotonic`); None for never.
+    """
     reads = Reads()
-    if signals.wakes is None or signals.heard is None:
+    wakes = [each for each in (signals.wakes, signals.heard) if each is not None]
+    if not wakes and until is None:
         yield reads
         return
     over, ends = os.pipe()
-    wakes = signals.wakes, signals.heard
-    watch = threading.Thread(target=_watch, args=(sock.fileno(), wakes, over, reads), daemon=True)
+    watch = threading.Thread(target=_watch, args=(sock.fileno(), wakes, until, over, reads), daemon=True)
     watch.start()
     try:
         yield reads
@@ -70,13 +75,13 @@ def ended_by_signals(sock: socket.socket, signals: Noticed) -> Iterator[Reads]:
         os.close(ends)
 
 
-def _watch(descriptor: int, wakes: tuple[int, int], over: int, reads: Reads) -> None:
+def _watch(descriptor: int, wakes: list[int], until: float | None, over: int, reads: Reads) -> None:
     is_over, either = select.poll(), select.poll()
     is_over.register(over, select.POLLIN)
     # The relay may hear of a signal first, and read later.
     for each in (over, *wakes):
         either.register(each, select.POLLIN)
-    either.poll()
+    either.poll(None if until is None else max(0.0, until - time.monotonic()) * 1000)
     before, looks = 0, 0
     while not is_over.poll(_LOOK_INTERVAL * 1000):
         count = reads.count

@@ -10,6 +10,7 @@ import base64
 import errno
 import os
 import re
+import select
 import socket
 import ssl
 import time
@@ -29,7 +30,9 @@ from hatchway.client.errors import (
     printable,
 )
 from hatchway.client.tunnel.attempts import attempts, refusal
+from hatchway.client.tunnel.endless_reads import ended_by_signals
 from hatchway.client.tunnel.frames import accept_value
+from hatchway.client.tunnel.signals import waking
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
 
 if TYPE_CHECKING:
@@ -138,20 +141,34 @@ def ask(sock: ssl.SSLSocket, route: Route, target: str, until: float) -> Opened:
     """
 
     def receive(size: int) -> bytes:
-        sock.settimeout(_left(until))
-        return sock.recv(size)
+        while True:
+            wanted = select.POLLIN
+            try:
+                with reads.one():
+                    received = sock.recv(size)
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLWantWriteError:
+                wanted = select.POLLOUT
+            else:
+                # It may have been ended for its time.
+                _left(until)
+                return received
+            ready = select.poll()
+            ready.register(sock, wanted)
+            ready.poll(_left(until) * 1000)
 
     key = base64.b64encode(os.urandom(16)).decode("ascii")
     reader = AnswerReader(receive, REFUSAL_LIMIT)
     try:
-        with unreachable(route):
+        with unreachable(route), waking() as signals, ended_by_signals(sock, signals, until) as reads:
             sock.settimeout(_left(until))
             with suppress(ConnectionError):
                 # What it said before it left is still to be read.
                 sock.sendall(upgrade_request(route, target, key))
+            sock.setblocking(False)
             answer, _ = reader.answer()
             half_close, request_id = accepted(answer, key)
-            sock.setblocking(False)
     except BaseException:
         sock.close()
         raise

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import os
 from abc import ABC, abstractmethod
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -38,7 +37,7 @@ from hatchway.client.tunnel.frames import (
 from hatchway.domain.tunnel_protocol import END_OF_DATA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hatchway.client.tunnel.local import LocalEnd
 
@@ -77,8 +76,7 @@ class Relay(ABC):
         self._input_ended = False
         self._half_close = False
         self._target_ended = False
-        self._backlog: deque[memoryview] = deque()
-        self._backlog_size = 0
+        self._backlog = bytearray()
         self._close_sent = False
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
@@ -232,27 +230,25 @@ class Relay(ABC):
             return
         for payload in payloads:
             if written < len(payload):
-                self._hold(memoryview(bytes(payload[written:])))
+                self._hold(payload[written:])
             written = max(0, written - len(payload))
 
     def _hold(self, rest: memoryview) -> None:
         if not self._backlog:
             self._loop.add_writer(self._local.output, self._write_backlog)
-        self._backlog.append(rest)
-        self._backlog_size += len(rest)
-        if self._backlog_size > relay_limits.BACKLOG_LIMIT:
+        # One piece of memory: each of its own would be hundreds of bytes for a frame of one.
+        self._backlog += rest
+        if len(self._backlog) > relay_limits.BACKLOG_LIMIT:
             self._pause()
 
     def _write_backlog(self) -> None:
-        while self._backlog:
-            written = self._write([self._backlog[0]])
-            if not self._backlog:
-                return
-            self._backlog_size -= written
-            if written < len(self._backlog[0]):
-                self._backlog[0] = self._backlog[0][written:]
-                return
-            self._backlog.popleft()
+        written = self._write([self._backlog])
+        if not self._backlog:
+            # Nobody is left to read it.
+            return
+        del self._backlog[:written]
+        if self._backlog:
+            return
         self._stop_writing()
         if self._over:
             self._settle()
@@ -265,7 +261,7 @@ class Relay(ABC):
         if self._target_ended and not self._backlog and not self._close_sent and not self._over:
             self._local.end_output()
 
-    def _write(self, pieces: list[memoryview]) -> int:
+    def _write(self, pieces: Sequence[memoryview | bytearray]) -> int:
         written = 0
         try:
             if self._local.output_waits:
@@ -319,7 +315,6 @@ class Relay(ABC):
         self._stop_reading()
         self._stop_writing()
         self._backlog.clear()
-        self._backlog_size = 0
         if self._over:
             self._settle()
         elif not self._close_sent:

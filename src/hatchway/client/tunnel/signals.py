@@ -113,24 +113,37 @@ def noticed() -> Iterator[Noticed]:
     """Within it a signal that would end the process is noticed, and does nothing else."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     taken = [number for number in before if before[number] is not signal.SIG_IGN]
+    with waking(taken) as signals:
+        if signals.wakes is None:
+            yield signals
+            return
+        for number in taken:
+            signal.signal(number, lambda _number, _frame: None)
+        try:
+            yield signals
+        finally:
+            for number in taken:
+                signal.signal(number, before[number])
+
+
+@contextmanager
+def waking(taken: Collection[int] = ()) -> Iterator[Noticed]:
+    """Within it a signal that Python has a handler for, as it has for SIGINT, also wakes whoever waits for
+    it, whatever the main thread does; `taken` are those that are noticed."""
     (wakes, woken), heard = os.pipe(), os.pipe()
     try:
         for end in (wakes, woken):
             os.set_blocking(end, False)
         try:
-            wakeup = signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+            before = signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         except ValueError:
             # Only the main thread is told of signals.
             yield Noticed()
             return
-        for number in taken:
-            signal.signal(number, lambda _number, _frame: None)
         try:
             yield Noticed(wakes, heard, taken)
         finally:
-            for number in taken:
-                signal.signal(number, before[number])
-            signal.set_wakeup_fd(wakeup)
+            signal.set_wakeup_fd(before)
     finally:
         for end in (wakes, woken, *heard):
             os.close(end)

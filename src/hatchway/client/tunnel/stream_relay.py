@@ -54,6 +54,9 @@ MAX_FRAME: Final = 65_000
 """Bytes in a frame that we send, as in the AWS CLI."""
 
 _READ_BUFFER: Final = 256 * 1024
+_MOST_READS: Final = 64
+"""Bytes and reads before signals and the clock are looked at. A record of TLS gives one byte to 16 KiB."""
+
 _ANSWERS_LIMIT: Final = 16
 """Frames that wait to be sent, beyond which no ping is answered."""
 
@@ -134,8 +137,7 @@ class StreamRelay:
         self._more_received = True
         # Whether TLS has to answer first, which the gateway does not take: nothing is read until it does.
         self._answers = False
-        self._backlog: deque[memoryview] = deque()
-        self._backlog_size = 0
+        self._backlog = bytearray()
         self._input_ended = False
         self._target_ended = False
         self._close_sent = False
@@ -170,7 +172,7 @@ class StreamRelay:
 
     def _turn(self) -> None:
         gateway, local = self._sock.fileno(), self._local
-        hears = not self._over and (self._close_sent or self._backlog_size <= relay_limits.BACKLOG_LIMIT)
+        hears = not self._over and (self._close_sent or len(self._backlog) <= relay_limits.BACKLOG_LIMIT)
         reads = not (self._input_ended or self._over or self._close_sent or self._unsent)
         wanted = {} if self._signals.wakes is None else {self._signals.wakes: select.POLLIN}
         writes = bool(self._unsent) or (hears and self._answers)
@@ -254,10 +256,10 @@ class StreamRelay:
     # From the gateway to the local output.
 
     def _receive(self) -> None:
-        """As much as the buffer takes: TLS gives 16 KiB at a time."""
+        """As much as the buffer takes, or as so many reads give."""
         filled, lost, reads = 0, False, self._reads
         self._more_received = True
-        while filled < _READ_BUFFER:
+        for _ in range(_MOST_READS):
             reads.count += 1
             try:
                 size = self._sock.recv_into(self._incoming[filled:])
@@ -273,6 +275,8 @@ class StreamRelay:
                 lost = True
                 break
             filled += size
+            if filled == _READ_BUFFER:
+                break
         self._take(self._incoming[:filled])
         if lost:
             self._end(self._closed(CONNECTION_LOST, "the connection to the gateway was lost"))
@@ -312,22 +316,13 @@ class StreamRelay:
             self._host_speaks = None
         written = 0 if self._backlog else self._write(payload)
         if written < len(payload) and not self._close_sent:
-            # Its buffer is used again.
-            rest = memoryview(bytes(payload[written:]))
-            self._backlog.append(rest)
-            self._backlog_size += len(rest)
+            # In one piece of memory: each of its own would be hundreds of bytes for a frame of one.
+            self._backlog += payload[written:]
 
     def _write_backlog(self) -> None:
-        while self._backlog:
-            written = self._write(self._backlog[0])
-            if not self._backlog:
-                # Nobody is left to read it.
-                return
-            self._backlog_size -= written
-            if written < len(self._backlog[0]):
-                self._backlog[0] = self._backlog[0][written:]
-                return
-            self._backlog.popleft()
+        written = self._write(self._backlog)
+        # It is empty where nobody is left to read it.
+        del self._backlog[:written]
         self._end_output()
 
     def _end_output(self) -> None:
@@ -335,7 +330,7 @@ class StreamRelay:
         if self._target_ended and not self._backlog and not self._close_sent and not self._over:
             self._local.end_output()
 
-    def _write(self, data: memoryview | bytes) -> int:
+    def _write(self, data: memoryview | bytes | bytearray) -> int:
         written = 0
         try:
             written = os.write(self._local.output, data)
@@ -401,7 +396,6 @@ class StreamRelay:
     def _hang_up(self) -> None:
         """Nobody is left to hear the target: what was sent still reaches it, what it says is dropped."""
         self._backlog.clear()
-        self._backlog_size = 0
         if not self._over and not self._close_sent:
             now = time.monotonic()
             self._close_by = now + relay_limits.CLOSE_TIMEOUT
