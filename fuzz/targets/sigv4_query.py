@@ -11,7 +11,7 @@ from hatchway.client.api.shared_files import Credentials
 from hatchway.client.discovery.request import TunnelRequest
 from hatchway.client.errors import InvalidOption
 from hatchway.domain.addresses import parse_address
-from hatchway.domain.tunnel_protocol import USUAL_DURATION
+from hatchway.domain.tunnel_protocol import LONGEST_DURATION
 from hatchway.gateway.admission.request import read_tunnel_request
 from hatchway.sigv4.errors import SignatureError
 from hatchway.sigv4.request import HttpRequest
@@ -51,7 +51,7 @@ def one_input(data: bytes) -> None:
             if asked is None:
                 return
             target = asked.presigned(draws.one_of(_CREDENTIALS), region=REGION, now=NOW)
-            read = read_tunnel_request(_request(target).parameters, USUAL_DURATION)
+            read = read_tunnel_request(_request(target).parameters, LONGEST_DURATION)
             assert read.endpoint_id == asked.endpoint_id
             assert parse_address(read.private_ip) == parse_address(asked.private_ip_address)
             assert read.remote_port == asked.remote_port
@@ -71,7 +71,7 @@ def _asked(draws: Draws) -> TunnelRequest | None:
             dns_name=HOST,
             private_ip_address=draws.one_of(("10.0.1.1", "fd00::1", "::ffff:10.0.1.1", draws.text(16))),
             remote_port=draws.below(65_536),
-            max_tunnel_duration=draws.one_of((None, 1, draws.below(3700))),
+            max_tunnel_duration=draws.one_of((None, 1, draws.below(LONGEST_DURATION + 100))),
         ).checked()
     except InvalidOption as refusal:
         assert len(str(refusal)) < 500

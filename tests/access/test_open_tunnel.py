@@ -6,7 +6,7 @@ import pytest
 
 from hatchway.access.authorization import AccessDenied, Check, authorize
 from hatchway.access.failure_message import decode_failure_message, encode_failure_message
-from hatchway.access.open_tunnel import TunnelRequest, open_tunnel_checks
+from hatchway.access.open_tunnel import TunnelRequest, is_decided_alike, open_tunnel_checks
 from hatchway.access.principal import Caller, Principal, PrincipalType
 from hatchway.iam import PolicySet, parse_policy
 from hatchway.keys.vault import Unsealable, Vault
@@ -65,6 +65,20 @@ def test_where_tags_disagree_both_readings_must_allow(
     endpoint: dict[str, str], instance: dict[str, str], allowed: bool
 ) -> None:
     assert opens(DEV, endpoint, instance) is allowed
+
+
+@pytest.mark.parametrize(
+    ("condition", "alike"),
+    [
+        (DEV, True),
+        ({"DateLessThan": {"aws:CurrentTime": "2026-11-25T00:00:00Z"}}, False),
+        ({"NumericLessThan": {"aws:EpochTime": "1795651200"}}, False),
+    ],
+)
+def test_what_no_policy_asks_the_time_for_is_decided_alike_whenever_it_comes(
+    condition: dict[str, dict[str, str]], alike: bool
+) -> None:
+    assert is_decided_alike(caller(condition)) is alike
 
 
 def test_only_where_tags_disagree_there_are_two_checks() -> None:

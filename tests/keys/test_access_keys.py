@@ -133,6 +133,14 @@ def test_only_the_master_key_that_made_the_check_fits_whatever_others_have_seale
         assert not opens_secrets(tx, VAULT)
 
 
+def test_the_check_of_the_master_key_is_as_long_as_a_secret(store: Store) -> None:
+    with store.write() as tx:
+        put_check(tx, VAULT, os.urandom)
+        (check,) = tx.sealed_secrets.find()
+        secret = secret_of(tx, VAULT, check.access_key_id)
+        assert secret is not None and len(secret) == 40
+
+
 def test_a_master_key_fits_that_opens_some_secret_though_another_was_altered(store: Store) -> None:
     create(store)
     altered = create(store).key.id

@@ -24,6 +24,7 @@ from hatchway.keys.machines import (
     read_public_key,
     seal_context,
     seal_for,
+    told_authorities,
     told_ids,
 )
 from hatchway.keys.vault import Unsealable, Vault
@@ -107,6 +108,10 @@ def test_a_public_key_is_32_bytes_of_base64_to_which_something_can_be_sealed() -
             read_public_key(other)
     with pytest.raises(ValueError, match="shared key"):
         seal_for(bytes(32), b"keys", "context")
+
+
+def test_the_authorities_that_a_machine_trusts_are_told_in_their_order_beside_its_keys() -> None:
+    assert told_authorities(["f00", "ba7"]) == ("ca:f00", "ca:ba7")
 
 
 def test_keys_are_told_by_their_ids_alone() -> None:
