@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from select import select
 
@@ -44,7 +44,8 @@ class Line:
             threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
 
     def _pass(self, client: socket.socket, server: socket.socket) -> None:
-        with client, server:
+        # Either end may go amid what is passed on: with that the line has ended.
+        with client, server, suppress(ConnectionError):
             was_told = True
             while True:
                 for side in select([client, server], [], [])[0]:

@@ -490,8 +490,10 @@ def test_text_from_the_gateway_ends_the_tunnel(gateway: StubGateway) -> None:
     ],
 )
 def test_a_frame_that_no_gateway_may_send_ends_the_tunnel_after_what_came_before(
-    certificates: Certificates, bad: bytes
+    certificates: Certificates, bad: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # This gateway never answers the close frame.
+    monkeypatch.setattr(relay_limits, "CLOSE_TIMEOUT", 1.0)
     written: list[tuple[int, bytes, bytes]] = []
     ours, theirs = socket.socketpair()
     with (
