@@ -173,6 +173,22 @@ def test_a_call_that_fails_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> N
         pass
 
 
+def test_a_call_that_takes_longer_than_it_is_remembered_is_still_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(concurrency, "LONGEST_WAIT", 0.01)
+    calls = SlowCalls(-1.0)
+    with calls.turn("alice"):
+        pass
+    with calls.turn("alice"):
+        calls._turns["alice"].until = 0.0
+        for other in ("bob", "alice"):
+            with calls.turn(other):
+                pass
+        with pytest.raises(TooManyCalls), calls.turn("alice"):
+            pass
+
+
 @pytest.mark.parametrize(
     ("service", "code", "status"),
     [

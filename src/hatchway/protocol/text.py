@@ -71,6 +71,11 @@ def read_number(text: str) -> float:
     return float(text)
 
 
+def written_timestamp(moment: datetime, precision: str) -> str:
+    """A moment as XML answers have it, in UTC; `precision` is `seconds` or `milliseconds`."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
 def read_timestamp(text: str) -> datetime:
     """A date and time of RFC 3339."""
     if _date_time(text):

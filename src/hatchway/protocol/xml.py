@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from hatchway.protocol.text import check_result, without_unprintable
+from hatchway.protocol.text import check_result, without_unprintable, written_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -114,7 +113,7 @@ class _Writer:
 
     def _timestamp(self, value: datetime) -> str:
         precision = "milliseconds" if self._milliseconds else "seconds"
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+        return written_timestamp(value, precision)
 
 
 _SCALARS: Final[dict[str, Callable[[Any], str]]] = {

@@ -1,7 +1,7 @@
 """Instances as EC2 describes them: the hosts that the fleet file names."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import func
@@ -25,6 +25,7 @@ from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.account import Account
 from hatchway.domain.network import Instance, InstanceState
+from hatchway.protocol.text import written_timestamp
 from hatchway.store import tables
 
 STATE_CODES: Final = {InstanceState.RUNNING: 16, InstanceState.TERMINATED: 48, InstanceState.STOPPED: 80}
@@ -47,7 +48,7 @@ def _fields(call: Call) -> Mapping[str, Field[Instance]]:
         "instance.group-id": Stored(of_group_ids(tables.instances)),
         "instance.group-name": Stored(of_group_names(tables.instances)),
         "ipv6-address": columns.ipv6,
-        "launch-time": lambda instance: [_as_told(_launch_time(instance, account))],
+        "launch-time": lambda instance: [written_timestamp(_launch_time(instance, account), "milliseconds")],
         "owner-id": Stored(of_constant(call.arns.account)),
         "private-ip-address": columns.private_ip,
         "reservation-id": Stored(of_id(columns.id, "r-", stem="i-")),
@@ -113,11 +114,6 @@ def _instance_result(instance: Instance, places: Places, account: Account) -> di
 def _launch_time(instance: Instance, account: Account) -> datetime:
     """Hatchway launches none: since when it knows of this one, or could have."""
     return instance.registered_at or account.created_at
-
-
-def _as_told(time: datetime) -> str:
-    """A time as answers have it, and filters."""
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _reservation_id(instance: Instance) -> str:
