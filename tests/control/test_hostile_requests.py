@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -117,6 +118,18 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(world: World, chunked: 
     assert world.send(body=bytes(LARGEST_REQUEST + 1)).status == 413
     # The server is none the worse.
     assert world.send(body=IDENTITY, service="sts").status == 200
+
+
+def test_whoever_writes_the_whole_of_a_body_that_is_refused_reads_why(world: World) -> None:
+    size = LARGEST_REQUEST + 200_000
+    with connected(world) as wire:
+        wire.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size // 50_000):
+            wire.sendall(bytes(50_000))
+            time.sleep(0.02)
+        answer = b"".join(iter(lambda: wire.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer
 
 
 @pytest.mark.parametrize("twice", ["Authorization", "X-Amz-Date", "Host"])

@@ -134,7 +134,6 @@ def test_every_part_of_a_request_has_its_deadline(
     for module, deadline in (
         (server, "SHUTDOWN_SECONDS"),
         (protocol, "HEADER_SECONDS"),
-        (protocol, "LINGER_SECONDS"),
         (protocol, "WRITE_SECONDS"),
         (bodies, "GRACE"),
     ):

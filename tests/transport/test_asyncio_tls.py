@@ -1,8 +1,10 @@
-"""How many TLS records a request may take."""
+"""How many TLS records a request may take, and what a client sends after the server has closed."""
 
 import asyncio
 import socket
 import ssl
+import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from tests.transport.harness import LOOPBACK, client_tls, run, server_tls
 from tests.transport.openssl_client import first_words, needs_openssl
 
-from hatchway.transport.asyncio_tls import CARRIED, READ, RECORDS, Records, TlsProtocol
+from hatchway.transport.asyncio_tls import CARRIED, DISCARDED, READ, RECORDS, Records, TlsProtocol
 
 
 def record(size: int) -> bytes:
@@ -174,5 +176,68 @@ def test_what_has_been_read_of_a_connection_already_is_its_beginning(size: int) 
             with suppress(ssl.SSLWantReadError):
                 heard += client.read(100)
         theirs.close()
+
+    run(test)
+
+
+class OneAnswer(asyncio.Protocol):
+    """Answers the first word, closes, and has no use for what comes after it."""
+
+    def __init__(self, *, pauses: bool) -> None:
+        self._pauses = pauses
+        self.closed = threading.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._pauses:
+            self._transport.pause_reading()
+        self._transport.write(b"answer")
+        self._transport.close()
+        self.closed.set()
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+@pytest.mark.parametrize(("more", "answered"), [(DISCARDED * 3 // 4, True), (DISCARDED * 20, False)])
+def test_a_client_that_sends_on_after_the_server_has_closed_reads_its_answer_if_it_ends_soon(
+    pauses: bool, more: int, answered: bool
+) -> None:
+    def send_then_read(address: tuple[str, int]) -> bytes:
+        with (
+            socket.create_connection(address, timeout=60) as plain,
+            client_tls().wrap_socket(plain, server_hostname=LOOPBACK) as secure,
+        ):
+            secure.sendall(b"word")
+            assert server.closed.wait(60)
+            for _ in range(0, more, 1 << 16):
+                secure.sendall(bytes(1 << 16))
+                # A server that resets has the time to: a client reads an answer that came before.
+                time.sleep(0.01)
+            return b"".join(iter(lambda: secure.recv(100), b""))
+
+    server = OneAnswer(pauses=pauses)
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            listening.setblocking(False)
+            client = loop.run_in_executor(None, send_then_read, listening.getsockname())
+            accepted, _ = await loop.sock_accept(listening)
+            tls = TlsProtocol(
+                loop,
+                server,
+                server_tls(),
+                loop.create_future(),
+                server_side=True,
+                records=Records(),
+            )
+            await loop.connect_accepted_socket(lambda: tls, accepted)
+            if answered:
+                assert await client == b"answer"
+            else:
+                with pytest.raises(OSError):
+                    await client
 
     run(test)

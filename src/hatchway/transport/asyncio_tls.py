@@ -5,7 +5,8 @@ sender 27 bytes; asyncio's own reads 256 KiB at once and decrypts them all in on
 """
 
 from asyncio import BaseTransport, Transport, sslproto
-from ssl import SSLObject
+from collections.abc import Callable
+from ssl import SSLError, SSLObject, SSLWantReadError, SSLZeroReturnError
 from typing import Any, Final, cast
 
 from hatchway.transport.client_hello import ClientHellos
@@ -16,6 +17,8 @@ RECORDS: Final = 128
 """TLS records that a client may send for one request, its handshake's too, beyond one for each `CARRIED`."""
 CARRIED: Final = 512
 """Bytes of the smallest records that a client may have agreed on (RFC 6066 section 4)."""
+DISCARDED: Final = 2 * 1024 * 1024
+"""Bytes that a client may still send after the server has closed."""
 
 _HEADER: Final = 5
 """Bytes of a record's header; the last two say how long the rest is (RFC 8446 section 5.1)."""
@@ -55,7 +58,11 @@ class TlsProtocol(sslproto.SSLProtocol):
     """One connection's TLS, which resets it when its records are too many, or its handshake too costly."""
 
     max_size = READ
-    _sslobj: SSLObject | None  # asyncio's own
+    # asyncio's own:
+    _sslobj: SSLObject | None
+    _eof_received: bool
+    _on_shutdown_complete: Callable[[SSLError], None]
+    _control_ssl_reading: Callable[[], None]
 
     def __init__(self, *arguments: Any, records: Records, received: bytes = b"", **more: Any) -> None:
         """As asyncio's; `received` is what has been read of the connection already."""
@@ -64,6 +71,7 @@ class TlsProtocol(sslproto.SSLProtocol):
         self._received = memoryview(received)
         self._buffer = memoryview(b"")
         self._hellos: ClientHellos | None = ClientHellos()
+        self._discarded = 0
 
     def connection_made(self, transport: BaseTransport) -> None:
         """The handshake begins, before anything more is read."""
@@ -84,7 +92,32 @@ class TlsProtocol(sslproto.SSLProtocol):
         """So many bytes have been read to it."""
         if not self._asks_too_much(self._buffer[:nbytes]):
             super().buffer_updated(nbytes)
-        elif self._transport is not None:  # pragma: no branch (what is read has one)
+        else:
+            self._reset()
+
+    def _do_shutdown(self) -> None:
+        """Send the end of TLS and wait for the client's; what it sends until then is thrown away.
+
+        asyncio takes that for a failure (OpenSSL: "application data after close notify") and resets the
+        connection, by which a client that writes before it reads loses the answer that was given before.
+        """
+        if self._sslobj is not None and not self._eof_received:
+            try:
+                while chunk := self._sslobj.read(READ):
+                    self._discarded += len(chunk)
+            except (SSLWantReadError, SSLZeroReturnError):
+                pass  # All has been read, or the client has ended too.
+            except SSLError as problem:
+                self._on_shutdown_complete(problem)
+                return
+            if self._discarded > DISCARDED:
+                self._reset()
+                return
+        super()._do_shutdown()  # type: ignore[misc]
+        self._control_ssl_reading()
+
+    def _reset(self) -> None:
+        if self._transport is not None:  # pragma: no branch (what is read has one)
             # One of a socket has it, whatever the type says.
             cast("Transport", self._transport).abort()
 

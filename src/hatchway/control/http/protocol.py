@@ -15,7 +15,6 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hatchway.control.http.syntax import HttpConnection
-from hatchway.protocol import LARGEST_REQUEST
 from hatchway.transport.listening.sources import Source, Sources, source_of
 
 HEADER_SECONDS: Final = 10.0
@@ -24,8 +23,6 @@ WRITE_SECONDS: Final = 20.0
 """How long a client may leave what is written to it unread, when more of it waits than `PIECE`."""
 CLOSE_SECONDS: Final = 0.5
 """How long a client may take over closing when the server stops; an unauthenticated one, over its request."""
-LINGER_SECONDS: Final = 10.0
-"""How long a client may take over closing, and over the rest of a request that was refused before its end."""
 PIECE: Final = 64 * 1024
 """Bytes of an answer that are written at once: the next when the client has taken most of those before."""
 REQUEST_ID_HEADER: Final = "x-amzn-requestid"
@@ -77,8 +74,6 @@ class ClientConnection(H11Protocol):
         self._held = held
         self._settled: Callable[[], None] | None = settled
         self._made = False
-        self._refused = False
-        self._discarded = 0
         self._late: TimerHandle | None = None
         self._write_timer: TimerHandle | None = None
         self.source: Source = source_of(address)
@@ -120,15 +115,9 @@ class ClientConnection(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        if self._lingers() or self.transport.is_closing():
-            # The rest of what was refused, which its sender may write before it reads why.
-            self._discarded += len(data)
-            if self._discarded > 2 * LARGEST_REQUEST:
-                self.transport.abort()
+        if self.transport.is_closing():
             return
         super().data_received(data)
-        if self._lingers():
-            return
         if self.conn.their_state is not h11.IDLE:
             self._end_of_head()
         elif self._late is None and self.conn.trailing_data[0]:
@@ -150,9 +139,10 @@ class ClientConnection(H11Protocol):
 
     def on_response_complete(self) -> None:
         if self.conn.their_state is h11.SEND_BODY:
-            # It need not be read to be known, and it could go on for ever.
+            # It need not be read to be known, and it could go on for ever. TLS has begun to end, and discards
+            # the rest, which its sender may write before it reads why.
             self.server_state.total_requests += 1
-            self._linger()
+            self._end_of_head()
             return
         self.idle_since = self.loop.time()
         self._answered()
@@ -227,19 +217,6 @@ class ClientConnection(H11Protocol):
             await send(message)
 
         await self._application(scope, receive, send_in_pieces)
-
-    def _lingers(self) -> bool:
-        return self._refused
-
-    def _linger(self) -> None:
-        """Leave it to the client to close, which has been told to (RFC 9112 section 9.6).
-
-        If this side closed while more comes, a reset would destroy the answer before it is read.
-        """
-        self._refused = True
-        self.flow.resume_reading()
-        self._end_of_head()
-        self._late = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _part(self) -> None:
         """Stop waiting for the rest of a request, or for the end of TLS. Complete requests are answered."""
