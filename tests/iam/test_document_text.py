@@ -1,6 +1,7 @@
 """The text of policy documents: what is read of it, and what of it is refused before it is a policy."""
 
 import json
+import tracemalloc
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +23,8 @@ REPEATED = {
     ),
     '{"a\\nb": 1, "a\\nb": 2}': "document: has the key 'a\\nb' more than once",
     '{"ä": 1, "ä": 2}': "document: has the key 'ä' more than once",
+    '{"": {"c": 1, "c": 2}}': "document: has the key 'c' more than once",
+    '{"a":' * 600 + '{"c": 1, "c": 2}' + "}" * 600: (("a." * 500) + "…: has the key 'c' more than once"),
     '{"a": 1, "' + "b" * 300 + '": {"c": 1, "c": 2}}': ("b" * 80 + "…: has the key 'c' more than once"),
 }
 
@@ -74,6 +77,20 @@ def test_a_number_is_kept_as_it_is_written() -> None:
 def test_deep_nesting_is_refused(text: str) -> None:
     with pytest.raises(MalformedPolicy):
         parse_policy(text)
+
+
+def test_a_list_deep_in_a_document_takes_no_more_memory_than_another_one() -> None:
+    depth, name = 600, "a" * 40
+    deep = f'{{"{name}":' * depth + f"[{'0,' * 50_000}0]" + "}" * depth
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedPolicy):
+            parse_policy(deep)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Each value's place written out is 24 KB of it.
+    assert most < 500 * len(deep)
 
 
 def test_text_beyond_the_bound_is_refused_unread() -> None:

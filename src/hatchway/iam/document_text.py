@@ -12,6 +12,9 @@ from hatchway.iam.patterns import shorten
 MAX_DOCUMENT_CHARACTERS = 1_000_000
 """A bound on work, far above every quota of `hatchway.iam.sizes`."""
 
+_LONGEST_PLACE = 1_000
+"""Characters of a place in a message."""
+
 
 def refuse(place: str, problem: str) -> Never:
     """
@@ -78,20 +81,39 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repeated:
     return content
 
 
+class _Place(NamedTuple):
+    """Where a value stands: a step, and the place around it. Its text is made for the one that is refused: of
+    each value it would be as long as the document is deep."""
+
+    step: str | int
+    around: _Place | None
+
+    def text(self) -> str:
+        steps = list[str]()
+        place: _Place | None = self
+        while place is not None:
+            step = place.step
+            steps.append(f"[{step}]" if isinstance(step, int) else f".{shown(step)}")
+            place = place.around
+        return "".join(reversed(steps)).removeprefix(".")
+
+
 def _refuse_repeated_keys(content: Any) -> None:
-    waiting = [(content, "")]
+    waiting: list[tuple[Any, _Place | None]] = [(content, None)]
     while waiting:
         value, place = waiting.pop()
-        if place == "Statement" and not isinstance(value, list):
-            place = "Statement[0]"
+        if place == _STATEMENT and not isinstance(value, list):
+            place = _Place(0, place)
         if isinstance(value, _Repeated):
-            refuse(place or "document", f"has the key '{shown(value.key)}' more than once")
+            where = "" if place is None else shorten(place.text(), _LONGEST_PLACE)
+            refuse(where or "document", f"has the key '{shown(value.key)}' more than once")
         if isinstance(value, dict):
-            waiting.extend(
-                (inner, f"{place}.{shown(key)}" if place else shown(key)) for key, inner in value.items()
-            )
+            waiting.extend((inner, _Place(key, place)) for key, inner in value.items())
         elif isinstance(value, list):
-            waiting.extend((inner, f"{place}[{index}]") for index, inner in enumerate(value))
+            waiting.extend((inner, _Place(index, place)) for index, inner in enumerate(value))
+
+
+_STATEMENT = _Place("Statement", None)
 
 
 def plain(value: Any) -> Any:
