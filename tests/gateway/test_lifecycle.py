@@ -21,6 +21,7 @@ from tests.gateway.harness import (
     running_gateway,
     target,
 )
+from tests.gateway.hostile_frames import Wire, update_keys
 from tests.transport.harness import (
     CLOSE,
     LOOPBACK,
@@ -408,6 +409,29 @@ def test_a_client_that_never_answers_the_close_frame_is_hung_up_on(monkeypatch: 
             assert (await client.frame())[0] == CLOSE
             await client.hung_up()
             assert (await gateway.trail.end()).closure.code == 1000
+
+    run(test)
+
+
+def test_a_client_that_has_tls_answer_after_the_close_frame_is_hung_up_on_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hatchway.transport.websocket.connection.CLOSE_TIMEOUT", 0.5)
+
+    async def test() -> None:
+        async with target(bye) as port, running_gateway(Says(port)) as gateway:
+            # It reads nothing more, so answers to key updates stay unsent.
+            client = await asyncio.to_thread(
+                Wire.open, (LOOPBACK, gateway.port), "/openTunnel", receive_buffer=2304
+            )
+            ((_, relay),) = gateway.registry
+            await until(lambda: relay.closure is not None and not relay.undelivered)
+            for _ in range(10):
+                update_keys(client.tls, 50)
+                client.flush()
+                await asyncio.sleep(0.02)
+            await gateway.registry.wait_until_empty()
+            client.sock.close()
 
     run(test)
 

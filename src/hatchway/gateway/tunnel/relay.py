@@ -154,7 +154,7 @@ class Relay:
     def undelivered(self) -> int:
         """Bytes passed on that nobody has acknowledged: of a client's, where it is waited for."""
         to_target = 0 if self._target is None else self._target.unsent
-        return to_target + (self._client.unsent if self._states.client in WAITED_FOR else 0)
+        return to_target + (self._client.owed if self._states.client in WAITED_FOR else 0)
 
     def _on(self, event: Event, closure: Closure = CLIENT_GONE) -> None:
         """Do what is to be done about an event. `closure` is why the tunnel ends, if it ends by this."""

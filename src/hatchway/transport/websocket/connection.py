@@ -107,6 +107,7 @@ class WebSocketConnection(TlsConnection):
         "_parsers",
         "_pongs",
         "_received",
+        "_took_all",
         "_websocket",
         "on_request",
     )
@@ -126,6 +127,7 @@ class WebSocketConnection(TlsConnection):
         self._began = monotonic()
         self._note = ""
         self._explanation = ""
+        self._took_all = False
         self.on_request: Callable[[], None] | None = None
 
     # Called by the connection, here and where the core is.
@@ -289,6 +291,19 @@ class WebSocketConnection(TlsConnection):
         self.write(self._close_frame(closure))
         self._await_answer(CLOSE_TIMEOUT)
 
+    @property
+    def owed(self) -> int:
+        """Bytes that the client has yet to acknowledge, once a close frame has been sent.
+
+        After it has taken everything it owes nothing more: what follows is TLS's own, such as answers to key
+        updates, of which it could ask for more and more.
+        """
+        if self._took_all:
+            return 0
+        owed = self.unsent
+        self._took_all = not owed
+        return owed
+
     def close_for(self, closure: Closure) -> None:
         """Send a close frame, and hang up."""
         self.hang_up(self._close_frame(closure))
@@ -306,7 +321,7 @@ class WebSocketConnection(TlsConnection):
             assert self._end is not None
             self._end.close_unanswered()
             return
-        left = CLOSE_TIMEOUT if self.unsent else left - _CLOSE_CHECK
+        left = CLOSE_TIMEOUT if self.owed else left - _CLOSE_CHECK
         self._close_timer = self.readiness.loop.call_later(_CLOSE_CHECK, self._await_answer, left)
 
     def answer(self, ping: bytes) -> None:
