@@ -21,7 +21,7 @@ says why. A role's trust policy is put to `evaluate_trust`.
 |---|---|
 | `document_text`, `documents`, `elements`, `positions` | from text to checked statements |
 | `errors` | what is wrong with a document, and where |
-| `patterns` | wildcards, policy variables, ARN patterns |
+| `patterns`, `pieces` | wildcards, policy variables, ARN patterns; how they are matched |
 | `conditions`, `operators`, `readers` | conditions, their operators, and the values that these compare |
 | `request`, `global_keys` | a request's condition keys, and AWS's global ones |
 | `context_keys` | the condition keys that a policy asks about |

@@ -4,22 +4,19 @@ A policy's text is read once into *tokens*: literal text, the wildcards ``*`` an
 ``${aws:username}``. A request's values are substituted for the variables, and what was substituted is literal
 from then on: a ``*`` in a user's name is no wildcard (AWS IAM User Guide, "IAM policy elements: Variables and
 tags"). Without variables, which is nearly always, that happens once and for all when the policy is read.
-
-Matching never backtracks, so no pattern is slow: literal pieces are found left to right, and patterns with
-``?`` run as a bit-parallel automaton, one step for each character of the pattern, on integers of as many bits
-as the text has characters.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 from itertools import takewhile
 from sys import intern
 from typing import NamedTuple, Protocol
 
 from hatchway.iam.errors import UnreadableValue
+from hatchway.iam.pieces import TextMatcher, in_order, piece
 
 
 class Wildcard(Enum):
@@ -140,108 +137,24 @@ def shorten(text: str, limit: int = 80) -> str:
 
 # --- globs ------------------------------------------------------------------------------------------------
 
-TextMatcher = Callable[[str], bool]
-
 
 def glob(tokens: Tokens) -> TextMatcher:
     """Compile tokens without variables to a test of a whole text."""
-    if Wildcard.ANY_ONE in tokens:
-        return _automaton(tokens)
-    runs: list[list[str]] = [[]]
+    runs: list[list[Token]] = [[]]
     for token in tokens:
         if token is Wildcard.ANY_RUN:
             runs.append([])
         else:
-            runs[-1].append(str(token))
-    pieces = ["".join(run) for run in runs]
-    if len(pieces) == 1:
-        return str(pieces[0]).__eq__
-    first, *middle, last = pieces
-    middle = [piece for piece in middle if piece]
-    if middle:
-        return _pieces_in_order(first, middle, last)
+            runs[-1].append(token)
+    if any(runs[1:-1]) or Wildcard.ANY_ONE in tokens:
+        return in_order([piece(token if isinstance(token, str) else None for token in run) for run in runs])
+    first, last = literal_text(tuple(runs[0])), literal_text(tuple(runs[-1]))
+    if len(runs) == 1:
+        return first.__eq__
     if not last:
         return lambda text: text.startswith(first)
     shortest = len(first) + len(last)
     return lambda text: len(text) >= shortest and text.startswith(first) and text.endswith(last)
-
-
-def _pieces_in_order(first: str, middle: Sequence[str], last: str) -> TextMatcher:
-    """`first*middle*…*last`. Taking each piece where it first occurs leaves the most room for the rest."""
-
-    def matches(text: str) -> bool:
-        if not (text.startswith(first) and text.endswith(last)):
-            return False
-        position = len(first)
-        end = len(text) - len(last)
-        for piece in middle:
-            position = text.find(piece, position, end)
-            if position < 0:
-                return False
-            position += len(piece)
-        return True
-
-    return matches
-
-
-def _automaton(tokens: Tokens) -> TextMatcher:
-    """A pattern with ``?``, run element by element over the set of places that it may have come to.
-
-    The set is one integer: bit i means that the elements so far match the first i characters. So the time is
-    that of the pattern's elements, however often ``*`` stands among them, and not of every character.
-    """
-    shortest = sum(len(token) if isinstance(token, str) else token is Wildcard.ANY_ONE for token in tokens)
-    first = tokens[0] if isinstance(tokens[0], str) else ""
-    rest = tokens[1:] if first else tokens
-
-    def matches(text: str) -> bool:
-        # Nothing longer than the text is gone through: what variables bring is as long as the caller likes.
-        if len(text) < shortest or not text.startswith(first):
-            return False
-        places = _Places(text)
-        states = 1 << len(first)
-        for token in rest:
-            if token is Wildcard.ANY_RUN:
-                states = places.all ^ ((states & -states) - 1)
-            elif token is Wildcard.ANY_ONE:
-                states = states << 1 & places.all
-            else:
-                for character in str(token):
-                    states = (states & places.of(character)) << 1
-                    if not states:
-                        break
-            if not states:
-                return False
-        return bool(states >> len(text) & 1)
-
-    return matches
-
-
-class _Places:
-    """Where in a text each character stands: bit i for its character i."""
-
-    __slots__ = ("_found", "_text", "all")
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._found: dict[str, int] = {}
-        self.all = (1 << len(text) + 1) - 1
-
-    def of(self, character: str) -> int:
-        found = self._found.get(character)
-        if found is None:
-            found = self._found[character] = self._look_for(character)
-        return found
-
-    def _look_for(self, character: str) -> int:
-        backwards = self._text[::-1]
-        if character not in backwards:
-            return 0
-        if backwards.isascii():  # as nearly always, and much faster
-            flags = bytearray(b"0" * 256)
-            flags[ord(character)] = ord("1")
-            return int(backwards.encode("ascii").translate(flags), 2)
-        return int("".join("1" if one == character else "0" for one in backwards), 2)
 
 
 # --- ARNs -------------------------------------------------------------------------------------------------
