@@ -1,29 +1,53 @@
 """Certificates that a server is given are looked at when it starts."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
+from hatchway.errors import CommandFailed
 from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 from hatchway.server.certificates import check_certificate
 
 
-@pytest.mark.parametrize(
-    ("issued_days_ago", "told"),
-    [(1, []), (500, ["warning"]), (-2, ["warning"])],
-    ids=["good", "ended", "not begun"],
-)
-def test_a_certificate_with_which_no_client_connects_is_told_of_at_the_start(
-    tmp_path: Path, issued_days_ago: int, told: list[str]
-) -> None:
-    issued = datetime.now(UTC) - timedelta(days=issued_days_ago)
-    pair = issue_server_certificate(create_ca("test", ["localhost"], issued), ["localhost"], issued)
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    now = datetime.now(UTC)
+    pair = issue_server_certificate(create_ca("test", ["localhost"], now), ["localhost"], now)
     certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
     certificate.write_bytes(pair.certificate)
     key.write_bytes(pair.key)
-    with capture_logs() as logged:
-        check_certificate(certificate, key)
-    assert [entry["log_level"] for entry in logged] == told
-    assert all("clock" in entry["problem"] for entry in logged)
+    return certificate, key
+
+
+def test_a_certificate_and_its_key_are_taken(files: tuple[Path, Path]) -> None:
+    check_certificate(*files)
+
+
+@pytest.mark.parametrize("lacking", [0, 1])
+def test_a_file_that_is_not_there_is_named(files: tuple[Path, Path], lacking: int) -> None:
+    files[lacking].unlink()
+    with pytest.raises(CommandFailed, match=f"^cannot read {files[lacking]}: No such file or directory$"):
+        check_certificate(*files)
+
+
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_files_that_are_no_pair_are_refused(files: tuple[Path, Path], damaged: int) -> None:
+    files[damaged].write_text("nothing of the kind")
+    with pytest.raises(CommandFailed, match="are not a certificate and its private key in PEM form"):
+        check_certificate(*files)
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(files: tuple[Path, Path]) -> None:
+    key = load_pem_private_key(files[1].read_bytes(), None)
+    files[1].write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    )
+    with pytest.raises(CommandFailed, match="has a passphrase, which a server cannot be asked for: openssl"):
+        check_certificate(*files)

@@ -7,11 +7,13 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -28,6 +30,7 @@ from tests.transport.openssl_client import (
 )
 
 from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
+from hatchway.transport import server_tls as server_tls_module
 from hatchway.transport.server_tls import AES_128_FIRST, AES_256_FIRST, Ciphers, ServerTls, server_context
 
 SUITES = {
@@ -181,7 +184,7 @@ def test_a_new_certificate_is_shown_to_new_connections_and_open_ones_go_on(tmp_p
         replace(first)
         tls = ServerTls(path, path, AES_128_FIRST)
         async with echo_server(tls=lambda: tls.context) as server:
-            following = asyncio.create_task(tls.follow(interval=0.02))
+            following = asyncio.create_task(tls.follow(interval=0.02, pause=0.02))
             client = await WebSocket.open(server.port)
             assert await shown(server.port) == der(first)
 
@@ -220,7 +223,7 @@ def test_a_certificate_and_a_key_in_files_of_their_own_may_change_one_after_the_
         for path, content in zip((certificate_file, key_file), parts(certificate()), strict=True):
             path.write_bytes(content)
         tls = ServerTls(certificate_file, key_file, AES_128_FIRST)
-        following = asyncio.create_task(tls.follow(interval=0.02))
+        following = asyncio.create_task(tls.follow(interval=0.02, pause=0.02))
         before = tls.context
         new_certificate, new_key = parts(pem("localhost"))
         certificate_file.write_bytes(new_certificate)
@@ -260,6 +263,100 @@ def test_a_key_whose_signatures_hold_up_others_is_told_of_at_each_reading(
     )
     with capture_logs() as logs:
         tls = ServerTls(path, path, AES_128_FIRST)
-        tls.read()
+        run(partial(read_again, tls))
     said = [each["rsa_bits"] for each in logs if each["event"] == "certificate key is slow"]
     assert said == told * 2
+
+
+async def read_again(tls: ServerTls) -> None:
+    """Waits until it has been, as a SIGHUP asks for it."""
+    before = tls.session_context
+    following = asyncio.create_task(tls.follow())
+    tls.read_again()
+    await until(lambda: tls.session_context is not before)
+    following.cancel()
+
+
+def issued(days_ago: float) -> bytes:
+    """A certificate of a year, and its key."""
+    then = datetime.now(UTC) - timedelta(days=days_ago)
+    pair = issue_server_certificate(create_ca("test", ["localhost"], then), ["localhost"], then)
+    return pair.certificate + pair.key
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "told"), [(1, []), (500, ["ended"]), (-2, ["not begun"])], ids=["good", "ended", "not begun"]
+)
+def test_a_certificate_with_which_no_client_connects_is_told_of_at_the_start_and_when_it_is_read_again(
+    days_ago: int, told: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "server.pem"
+    path.write_bytes(issued(days_ago))
+    with capture_logs() as logs:
+        tls = ServerTls(path, path, AES_128_FIRST)
+        run(partial(read_again, tls))
+    warned = [each["problem"] for each in logs if each["event"] == "server certificate is not good now"]
+    assert [problem.partition(",")[0] for problem in warned] == [f"it has {was}" for was in told] * 2
+
+
+def test_a_certificate_that_ends_while_the_server_runs_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "server.pem"
+    path.write_bytes(issued(0))
+    tls = ServerTls(path, path, AES_128_FIRST)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Later":
+            return super().now(tz) + timedelta(days=500)
+
+    async def test() -> None:
+        following = asyncio.create_task(tls.follow(interval=0.01))
+        monkeypatch.setattr(server_tls_module, "datetime", Later)
+        await until(lambda: bool(logs))
+        await asyncio.sleep(0.1)
+        following.cancel()
+
+    with capture_logs() as logs:
+        run(test)
+    assert [each["event"] for each in logs] == ["server certificate is not good now"]
+
+
+def test_what_cryptography_cannot_read_and_openssl_can_is_not_called_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "server.pem"
+    path.write_bytes(issued(0))
+    for problem in (ValueError("unreadable"), UnsupportedAlgorithm("no such curve")):
+
+        def refuse(_text: bytes, raised: Exception = problem) -> x509.Certificate:
+            raise raised
+
+        monkeypatch.setattr(x509, "load_pem_x509_certificate", refuse)
+        with capture_logs() as logs:
+            ServerTls(path, path, AES_128_FIRST)
+        assert logs == []
+
+
+def test_however_often_it_is_asked_for_the_certificate_is_read_once_and_once_more_after_a_pause(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "server.pem"
+    path.write_bytes(certificate())
+    tls = ServerTls(path, path, AES_128_FIRST)
+    readings: list[ssl.SSLContext] = []
+
+    async def test() -> None:
+        following = asyncio.create_task(tls.follow(pause=0.3))
+        for _ in range(100):
+            tls.read_again()
+            await asyncio.sleep(0.001)
+            if tls.context not in readings:
+                readings.append(tls.context)
+        last = tls.context
+        await until(lambda: tls.context is not last)
+        following.cancel()
+
+    run(test)
+    assert len(readings) <= 3

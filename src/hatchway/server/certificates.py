@@ -4,15 +4,16 @@ import os
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import structlog
 
 from hatchway.errors import CommandFailed
 from hatchway.installation.installation import renew_server_certificate, server_names
 from hatchway.pki.alternative_names import TOO_MANY_NAMES
-from hatchway.pki.certificates import certificate_names, is_good_at
+from hatchway.pki.certificates import certificate_names
 from hatchway.pki.name_constraints import names_beyond, names_left_out
 from hatchway.privileges import as_owner_of, read_as_owner
 from hatchway.server.gateway_names import names_of_gateways
@@ -91,15 +92,14 @@ def _ca_key_to_come(directory: DataDirectory) -> bool:
 
 
 def check_certificate(certificate: Path, key: Path) -> None:
-    """Tells the log of a certificate that has ended or not begun: the server would start, and no client come.
-
+    """
     Raises:
-        CommandFailed: the two do not make a server's certificate.
+        CommandFailed: the two do not make a server's certificate, or cannot be read.
     """
     try:
         with as_owner_of(key.absolute().parent):
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-            shown = certificate.read_bytes()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key, partial(_refuse_passphrase, key))
     except ssl.SSLError as problem:
         raise CommandFailed(
             f"{certificate} and {key} are not a certificate and its private key in PEM form"
@@ -108,10 +108,11 @@ def check_certificate(certificate: Path, key: Path) -> None:
     except OSError as problem:
         unreadable = key if certificate.exists() and os.access(certificate, os.R_OK) else certificate
         raise CommandFailed(f"cannot read {unreadable}: {problem.strerror}") from problem
-    if not is_good_at(shown, datetime.now(UTC)):
-        log.warning(
-            "server certificate is not good now",
-            certificate=str(certificate),
-            problem="it has ended or not begun, so clients refuse to connect: see that this machine's clock"
-            " is right, or put another in its place and reload the server (SIGHUP)",
-        )
+
+
+def _refuse_passphrase(key: Path) -> NoReturn:
+    """Where OpenSSL would ask at the terminal, if there is one, and wait."""
+    raise CommandFailed(
+        f"{key} has a passphrase, which a server cannot be asked for: openssl pkey -in {key} -out FILE writes"
+        " one without, for the server's user alone"
+    )

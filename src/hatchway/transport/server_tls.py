@@ -6,10 +6,12 @@ import asyncio
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 INTERVAL: Final = 5.0
 """Seconds between two looks at the certificate's files."""
+
+PAUSE: Final = 1.0
+"""Seconds after one reading before which there is no other, however often it is asked for: one takes
+milliseconds, and of signals that came faster, each with its own, clients had no turn."""
 
 MOST_RSA_BITS: Final = 2048
 """Bits of an RSA key beyond which one signature holds up an event loop for milliseconds: 0.4 ms with 2,048
@@ -87,8 +93,13 @@ def server_context(certificate: Path, key: Path, ciphers: Ciphers) -> ssl.SSLCon
     context.num_tickets = 0
     # The same for TLS 1.2.
     context.options |= ssl.OP_NO_TICKET
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate, key, _refuse_passphrase)
     return context
+
+
+def _refuse_passphrase() -> NoReturn:
+    """Where OpenSSL would ask at the terminal, if there is one, and everybody wait."""
+    raise OSError("the key has a passphrase")
 
 
 class ServerTls:
@@ -105,6 +116,7 @@ class ServerTls:
         """
         self._files = (certificate, key)
         self._ciphers = ciphers
+        self._asked = asyncio.Event()
         self._state = self._look()
         self._take()
 
@@ -120,11 +132,20 @@ class ServerTls:
             OSError: see `server_context`.
         """
         self.context = server_context(*self._files, self._ciphers)
-        # What OpenSSL takes and this does not is no reason to go without.
-        with suppress(OSError, ValueError):
-            _tell_of_slow_key(self._files[0])
+        self._tell()
 
-    def read(self) -> None:
+    def _tell(self) -> None:
+        """Tell the log of what is wrong with the certificate, and see until when it is good."""
+        self._good_until = None
+        # What OpenSSL takes and this does not is no reason to go without.
+        with suppress(OSError, ValueError, UnsupportedAlgorithm):
+            self._good_until = _tell_of(self._files[0])
+
+    def read_again(self) -> None:
+        """Have `follow` read the files again soon, changed or not: to be called in its event loop."""
+        self._asked.set()
+
+    def _read(self) -> None:
         """Read the files again; what was read before stays when they cannot be."""
         try:
             self._take()
@@ -133,24 +154,37 @@ class ServerTls:
         else:
             log.info("certificate read again")
 
-    async def follow(self, interval: float = INTERVAL) -> None:
-        """Read the files again whenever they have changed."""
+    async def follow(self, interval: float = INTERVAL, pause: float = PAUSE) -> None:
+        """Read the files again whenever they have changed, or somebody asks for it."""
         while True:
-            await asyncio.sleep(interval)
-            state = self._look()
-            if state != self._state:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval):
+                    await self._asked.wait()
+            asked, state = self._asked.is_set(), self._look()
+            self._asked.clear()
+            if asked or state != self._state:
                 # When one is new and the other is not yet, the other's change brings them here again.
                 self._state = state
-                self.read()
+                self._read()
+                await asyncio.sleep(pause)
+            elif self._good_until is not None and self._good_until < datetime.now(UTC):
+                self._tell()
 
     def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_state(path) for path in self._files)
 
 
-def _tell_of_slow_key(certificate: Path) -> None:
-    """Anybody who connects has a signature made, and all others wait meanwhile."""
-    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+def _tell_of(certificate: Path) -> datetime | None:
+    """Until when it is good; None where it is not now.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError, UnsupportedAlgorithm: it is damaged, or none that can be looked at.
+    """
+    read = x509.load_pem_x509_certificate(certificate.read_bytes())
+    key = read.public_key()
     if isinstance(key, RSAPublicKey) and key.key_size > MOST_RSA_BITS:
+        # Anybody who connects has a signature made, and all others wait meanwhile.
         log.warning(
             "certificate key is slow",
             certificate=str(certificate),
@@ -158,6 +192,19 @@ def _tell_of_slow_key(certificate: Path) -> None:
             problem="each handshake, a stranger's too, holds up all others for milliseconds: have a"
             f" certificate issued for an ECDSA key of P-256, or for RSA of {MOST_RSA_BITS} bits",
         )
+    now = datetime.now(UTC)
+    if read.not_valid_before_utc <= now <= read.not_valid_after_utc:
+        return read.not_valid_after_utc
+    was = "ended" if now > read.not_valid_after_utc else "not begun"
+    log.warning(
+        "server certificate is not good now",
+        certificate=str(certificate),
+        good_from=read.not_valid_before_utc.isoformat(),
+        good_until=read.not_valid_after_utc.isoformat(),
+        problem=f"it has {was}, so clients refuse to connect: see that this machine's clock is right, or"
+        " put another in its place and reload the server (SIGHUP)",
+    )
+    return None
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

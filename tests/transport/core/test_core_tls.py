@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 from contextlib import suppress
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 from tests.transport.compiled import core_context, needs_core
-from tests.transport.harness import certificate, client_tls
+from tests.transport.harness import certificate, client_tls, run, until
 from tests.transport.openssl_client import (
     AES_128,
     AES_256,
@@ -125,12 +127,19 @@ def test_a_certificate_is_read_again_and_what_cannot_be_read_leaves_what_was(tmp
     path.write_bytes(certificate())
     tls = CoreTls(path, path, AES_128_FIRST)
     first = tls.session_context
-    tls.read()
-    second = tls.session_context
-    assert second is not first
-    path.write_text("no certificate")
-    tls.read()
-    assert tls.session_context is second
+
+    async def test() -> None:
+        following = asyncio.create_task(tls.follow(interval=0.01, pause=0.01))
+        tls.read_again()
+        await until(lambda: tls.session_context is not first)
+        second = tls.session_context
+        with capture_logs() as logs:
+            path.write_text("no certificate")
+            await until(lambda: bool(logs))
+        assert tls.session_context is second
+        following.cancel()
+
+    run(test)
 
 
 def test_files_may_have_names_that_are_not_utf_8(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
@@ -163,7 +164,9 @@ class HttpsServer(uvicorn.Server):
             yield
             return
         before = {number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS}
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._tls.read())
+        # Not at once: a handler may interrupt anything, itself too.
+        soon = partial(asyncio.get_running_loop().call_soon_threadsafe, self._tls.read_again)
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: soon())
         try:
             yield
         finally:

@@ -160,7 +160,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_log_loop_problem)
         stopping = _signals(loop)
-        loop.add_signal_handler(signal.SIGHUP, self._tls.read)
+        loop.add_signal_handler(signal.SIGHUP, self._tls.read_again)
         if self._supervised is not None:
             self._supervised.watch(
                 loop,
