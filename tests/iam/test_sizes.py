@@ -2,7 +2,7 @@
 
 import pytest
 
-from hatchway.iam import PolicyTooLarge, SizeQuota, check_size, document_size
+from hatchway.iam import MalformedPolicy, PolicyTooLarge, SizeQuota, check_size, document_size
 
 
 def test_white_space_is_not_counted() -> None:
@@ -29,3 +29,11 @@ def test_inline_policies_of_one_user_count_together() -> None:
     check_size("x" * 48, SizeQuota.USER_INLINE, besides=2000)
     with pytest.raises(PolicyTooLarge):
         check_size("x" * 49, SizeQuota.USER_INLINE, besides=2000)
+
+
+def test_white_space_may_be_thrice_the_quota_for_all_of_it_is_kept() -> None:
+    check_size("x" + " " * 6144, SizeQuota.USER_INLINE)
+    with pytest.raises(MalformedPolicy) as refusal:
+        check_size("x" + " " * 6145, SizeQuota.USER_INLINE)
+    problem = "document: has 6145 characters of white space, and may have 6144"
+    assert str(refusal.value) == problem

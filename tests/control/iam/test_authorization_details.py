@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from tests.control.harness import ARNS, World
 
 EC2 = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}}
@@ -56,3 +57,36 @@ def test_all_identities_and_policies_are_told_with_their_relations_in_pages(worl
     assert {member: len(found) for member, found in only_roles.items()} == {
         "UserDetailList": 0, "GroupDetailList": 0, "RoleDetailList": 1, "Policies": 0,
     }  # fmt: skip
+
+
+def test_a_page_ends_where_its_documents_would_be_too_many_and_has_one_thing_at_least(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = world.client("iam")
+    document = json.dumps(EC2)
+    for number in range(3):
+        iam.create_policy(PolicyName=f"p{number}", PolicyDocument=document)
+        iam.create_policy_version(PolicyArn=ARNS.managed_policy(f"p{number}"), PolicyDocument=document)
+        iam.create_user(UserName=f"u{number}")
+        iam.put_user_policy(UserName=f"u{number}", PolicyName="own", PolicyDocument=document)
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(TRUST))
+
+    def pages() -> list[list[str]]:
+        each = iam.get_paginator("get_account_authorization_details").paginate()
+        return [
+            [
+                thing.get("UserName") or thing.get("RoleName") or thing["PolicyName"]
+                for member in ("UserDetailList", "RoleDetailList", "Policies")
+                for thing in page[member]
+            ]
+            for page in each
+        ]
+
+    def bound(characters: int) -> None:
+        monkeypatch.setattr("hatchway.control.iam.paging.MOST_CHARACTERS", characters)
+
+    assert len(pages()) == 1
+    bound(2 * len(document))
+    assert pages() == [["u0", "u1"], ["u2"], ["r"], ["p0"], ["p1"], ["p2"]]
+    bound(0)
+    assert pages() == [["u0"], ["u1"], ["u2"], ["r"], ["p0"], ["p1"], ["p2"]]

@@ -1,11 +1,11 @@
 """All identities and policies of the account with their relations (AWS: "GetAccountAuthorizationDetails")."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func, select
 
 from hatchway.access.authorization import Check
 from hatchway.control.iam.paging import Find, page_of_sections
@@ -15,7 +15,7 @@ from hatchway.control.iam.results import group_result, role_result, user_result
 from hatchway.control.iam.roles import last_used
 from hatchway.control.iam.targets import GROUPS, POLICIES, ROLES, USERS, Kind
 from hatchway.control.operations import Call, Result, operation
-from hatchway.domain.identity import ManagedPolicy
+from hatchway.domain.identity import ManagedPolicy, Role
 from hatchway.store import Rows, tables
 
 _SECTIONS: Final[Mapping[str, Kind[Any]]] = {
@@ -37,7 +37,7 @@ def get_account_authorization_details(call: Call) -> Result:
     sections: dict[str, Find] = {
         section: partial(_things, call, kind) for section, kind in _SECTIONS.items() if section in wanted
     }
-    page = page_of_sections(call, sections)
+    page = page_of_sections(call, sections, partial(_characters, call))
     found: defaultdict[str, list[Any]] = defaultdict(list)
     for section, thing in page.items:
         found[section].append(thing)
@@ -53,6 +53,27 @@ def get_account_authorization_details(call: Call) -> Result:
 def _things(call: Call, kind: Kind[Any], after: str, most: int) -> list[Any]:
     name = kind.table.c.name
     return kind.rows(call).find(name > after, limit=most, order=(name,))
+
+
+def _characters(call: Call, page: Sequence[tuple[str, Any]]) -> list[int]:
+    """Of the documents of each thing on a page: its inline policies, or its versions, and whom it trusts."""
+    inline, versions = tables.inline_policies.c, tables.policy_versions.c
+    of_things: dict[tuple[str, str], int] = {}
+    for section, kind in _SECTIONS.items():
+        names = [thing.arn if kind is POLICIES else thing.name for its, thing in page if its == section]
+        if kind is POLICIES:
+            owner, document = versions.policy_arn, versions.document
+            query = select(owner, func.sum(func.length(document)))
+        else:
+            owner, document = inline.owner_name, inline.document
+            query = select(owner, func.sum(func.length(document))).where(inline.owner_kind == kind.owner)
+        rows = call.tx.inline_policies.rows(query.where(owner.in_(names)).group_by(owner)) if names else ()
+        of_things |= {(section, name): int(size) for name, size in rows}
+    return [
+        of_things.get((section, thing.arn if isinstance(thing, ManagedPolicy) else thing.name), 0)
+        + (len(thing.trust_policy) if isinstance(thing, Role) else 0)
+        for section, thing in page
+    ]
 
 
 def _identities(

@@ -1,7 +1,8 @@
 """Pages of List operations: `MaxItems`, `Marker`, `IsTruncated` (AWS: IAM API Reference, "ListUsers")."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Column, ColumnElement, func
@@ -14,6 +15,8 @@ from hatchway.store import Rows
 Item = TypeVar("Item")
 Find = Callable[[str, int], Sequence[Any]]
 _DEFAULT_SIZE: Final = 100
+MOST_CHARACTERS: Final = 1 << 22
+"""Of documents on one page: they are in memory several times over while it is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,19 @@ def page_of_rows(call: Call, rows: Rows[Any], column: Column[str], *conditions: 
     return Page(page, make_token(getattr(page[-1], column.name)) if len(found) > size else None)
 
 
-def page_of_sections(call: Call, sections: Mapping[str, Find]) -> Page[tuple[str, Any]]:
+def page_of_sections(
+    call: Call,
+    sections: Mapping[str, Find],
+    characters: Callable[[Sequence[tuple[str, Any]]], Iterable[int]] | None = None,
+) -> Page[tuple[str, Any]]:
     """A page of things of several kinds: all of the first section, then all of the next, each by name.
 
     A section is what finds its things: so many whose names come after one. On the page each is with the name
     of its section.
+
+    `characters` gives those of the documents that each thing is told with: with more than `MOST_CHARACTERS`
+    of them a page has fewer things than it could, and at least one. (AWS: "IAM might return fewer than the
+    MaxItems number of results, even when there are more results available".)
 
     Raises:
         ServiceError: the marker is none of ours.
@@ -76,7 +87,10 @@ def page_of_sections(call: Call, sections: Mapping[str, Find]) -> Page[tuple[str
         things = find(after if section == begun else "", size + 1 - len(found))
         found += [(section, thing) for thing in things]
     page = found[:size]
-    return Page(page, make_token(f"{page[-1][0]}:{page[-1][1].name}") if len(found) > size else None)
+    if characters is not None:
+        together = accumulate(characters(page))
+        page = page[: max(1, sum(1 for sum_ in together if sum_ <= MOST_CHARACTERS))]
+    return Page(page, make_token(f"{page[-1][0]}:{page[-1][1].name}") if len(found) > len(page) else None)
 
 
 def path_begins(call: Call, columns: Any) -> ColumnElement[bool]:
