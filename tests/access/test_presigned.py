@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from tests.access.people import caller
 
-from hatchway.access.authentication import HttpRequest, KeyedDigest, Scope
-from hatchway.access.presigned import Unauthenticated, authenticate_presigned
+from hatchway.access.authentication import HttpRequest, Scope
+from hatchway.access.presigned import SignatureReader, Unauthenticated, authenticate_presigned
 from hatchway.access.principal import Caller
 from hatchway.domain.session import Session
 from hatchway.sigv4.keys import derive_signing_key
@@ -43,7 +44,7 @@ def signer(
     service: str = "ec2-instance-connect",
     now: datetime = NOW,
     expires: int = 60,
-    keyed_digest: KeyedDigest | None = None,
+    reader: SignatureReader | None = None,
 ) -> Caller:
     target = presign(
         "gateway.example",
@@ -56,15 +57,13 @@ def signer(
         now=now,
         expires=expires,
     )
-    return ask(target, keyed_digest)
+    return ask(target, reader)
 
 
-def ask(target: str, keyed_digest: KeyedDigest | None = None) -> Caller:
+def ask(target: str, reader: SignatureReader | None = None) -> Caller:
     path, _, query = target.partition("?")
     request = HttpRequest("GET", path, query, (("Host", "gateway.example"),))
-    return authenticate_presigned(
-        request, directory=OneUser(), now=NOW, region="us-east-1", keyed_digest=keyed_digest
-    )
+    return authenticate_presigned(request, directory=OneUser(), now=NOW, region="us-east-1", reader=reader)
 
 
 def test_the_signer_is_whose_key_it_is() -> None:
@@ -72,8 +71,30 @@ def test_the_signer_is_whose_key_it_is() -> None:
 
 
 def test_a_signature_is_compared_with_what_is_asked_for_it_first() -> None:
+    class Reader:
+        digest = "1" * 64
+
+        def read_presigned(self, *_: object) -> Any:
+            return (
+                "AKIAALICE",
+                "20261124",
+                "us-east-1",
+                "ec2-instance-connect",
+                "20261124T120000Z",
+                "60",
+                "1" * 64,
+                None,
+                "what is signed",
+            )
+
+        def keyed_digest(self, _key: bytes, told: str) -> str:
+            return self.digest if told == "what is signed" else ""
+
+    reader = Reader()
+    assert signer(reader=reader) is ALICE
+    reader.digest = "0" * 64
     with pytest.raises(Unauthenticated, match="does not match"):
-        signer(keyed_digest=lambda *_: "0" * 64)
+        signer(reader=reader)
 
 
 def test_a_wrong_secret_is_told_with_the_key_that_is_claimed() -> None:

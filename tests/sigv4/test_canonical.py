@@ -164,39 +164,3 @@ def test_what_is_not_unicode_is_signed_like_any_other_text(part: str) -> None:
         len({compute_signature(bytes(32), **{**parts, part: text}) for text in ("?", "\ud800", "\udfff")})
         == 3
     )
-
-
-def test_a_signature_is_whose_who_is_asked_first_unless_he_leaves_it() -> None:
-    asked: list[tuple[Any, ...]] = []
-
-    def keyed_digest(*of: Any) -> str | None:
-        asked.append(of)
-        return None if len(asked) > 1 else "made"
-
-    def signature(without: str | None, **by: Any) -> str:
-        return compute_signature(
-            b"k" * 32,
-            method="GET",
-            path="/a",
-            parameters=(("c", "1"), ("b", "2")),
-            without=without,
-            headers="host:h\n",
-            signed_headers=("host", "x"),
-            payload_hash="0",
-            timestamp="20150830T123600Z",
-            scope=Scope("20150830", "us-east-1", "iam"),
-            **by,
-        )
-
-    assert signature("c", keyed_digest=keyed_digest) == "made"
-    assert asked == [
-        (
-            b"k" * 32,
-            "GET\n/a\n",
-            (("c", "1"), ("b", "2")),
-            "c",
-            "\nhost:h\n\nhost;x\n0",
-            "AWS4-HMAC-SHA256\n20150830T123600Z\n20150830/us-east-1/iam/aws4_request\n",
-        )
-    ]
-    assert signature("c", keyed_digest=keyed_digest) == signature("c") != signature(None)

@@ -192,6 +192,27 @@ def test_what_is_asked_for_the_signature_first_is_compared_with() -> None:
     key = derive_signing_key(SECRET, "20261124", "us-east-1", "ec2-instance-connect")
     told: dict[str, Any] = {"now": NOW, "region": "us-east-1", "services": ("ec2-instance-connect",)}
 
-    verify(request, signature, b"wrong" * 6, **told, keyed_digest=lambda *_: signature.signature)
+    asked: list[tuple[bytes, str]] = []
+
+    def digest(*of: Any) -> str:
+        asked.append(of)
+        return signature.signature
+
+    signed = signature._replace(told="what is signed")
+    verify(request, signed, b"wrong" * 6, **told, keyed_digest=digest)
     with pytest.raises(SignatureDoesNotMatch):
-        verify(request, signature, key, **told, keyed_digest=lambda *_: "0" * 64)
+        verify(request, signed, key, **told, keyed_digest=lambda *_: "0" * 64)
+    with pytest.raises(UnknownAccessKey):
+        verify(request, signed, None, **told, keyed_digest=digest)
+
+    assert asked == [(b"wrong" * 6, "what is signed"), (bytes(32), "what is signed")]
+
+
+def test_nobody_is_asked_for_a_signature_without_what_is_signed_nor_is_that_of_use_without_him() -> None:
+    request = get(target())
+    signature = read_query_signature(request)
+    key = derive_signing_key(SECRET, "20261124", "us-east-1", "ec2-instance-connect")
+    told: dict[str, Any] = {"now": NOW, "region": "us-east-1", "services": ("ec2-instance-connect",)}
+
+    verify(request, signature, key, **told, keyed_digest=lambda *_: "0" * 64)
+    verify(request, signature._replace(told="something else"), key, **told)

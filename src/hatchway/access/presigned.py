@@ -1,12 +1,11 @@
 """The caller of a presigned URL, for those who serve no other kind of request: gateways."""
 
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from hatchway.access.authentication import (
     Directory,
     HttpRequest,
-    KeyedDigest,
     SignatureError,
     UnknownAccessKey,
     authenticate,
@@ -47,24 +46,36 @@ class Unauthenticated(Exception):
         self.unknown = isinstance(problem, UnknownAccessKey)
 
 
+class SignatureReader(Protocol):
+    """What reads presigned URLs, and computes their signatures, where something quicker is at hand."""
+
+    def read_presigned(
+        self, path: str, query: str, headers: tuple[tuple[str, str], ...], /
+    ) -> tuple[str, str, str, str, str, str, str, str | None, str] | None:
+        """See `hatchway.sigv4.signature.ReadPresigned`."""
+
+    def keyed_digest(self, key: bytes, told: str, /) -> str:
+        """See `hatchway.sigv4.verification.KeyedDigest`."""
+
+
 def authenticate_presigned(
     request: HttpRequest,
     *,
     directory: Directory,
     now: datetime,
     region: str,
-    keyed_digest: KeyedDigest | None = None,
+    reader: SignatureReader | None = None,
 ) -> Caller:
     """Who signed the URL of a request for the gateways' service.
 
-    `keyed_digest` computes the signature, where it can and there is one.
+    `reader` is asked first, where there is one.
 
     Raises:
         Unauthenticated: see there.
     """
     claimed = None
     try:
-        signature = read_query_signature(request)
+        signature = read_query_signature(request, None if reader is None else reader.read_presigned)
         claimed = signature.access_key_id
         return authenticate(
             request,
@@ -73,7 +84,7 @@ def authenticate_presigned(
             now=now,
             region=region,
             services=_SERVICES,
-            keyed_digest=keyed_digest,
+            keyed_digest=None if reader is None else reader.keyed_digest,
         )
     except UnknownAccessKey as problem:
         covered = signature.scope.date in gateway_dates(now)

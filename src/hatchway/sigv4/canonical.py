@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hatchway.sigv4.keys import Scope
-    from hatchway.sigv4.verification import KeyedDigest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_PAYLOAD_HASH = hashlib.sha256(b"").hexdigest()
@@ -102,22 +101,16 @@ def compute_signature(
     payload_hash: str,
     timestamp: str,
     scope: Scope,
-    keyed_digest: KeyedDigest | None = None,
 ) -> str:
     """The signature, 64 hexadecimal digits, over parts that are canonical already.
 
     `parameters` are the query's, in any order, and `without` the name of those that are not signed.
-    `timestamp` is `YYYYMMDD'T'HHMMSS'Z'`. `keyed_digest` is asked first, where there is one.
+    `timestamp` is `YYYYMMDD'T'HHMMSS'Z'`.
     """
-    before, after = f"{method}\n{path}\n", f"\n{headers}\n{';'.join(signed_headers)}\n{payload_hash}"
-    told = f"{ALGORITHM}\n{timestamp}\n{scope}\n"
-    if keyed_digest is not None:
-        signature = keyed_digest(signing_key, before, parameters, without, after, told)
-        if signature is not None:
-            return signature
-    request = f"{before}{canonical_query(parameters, without=without)}{after}"
+    query = canonical_query(parameters, without=without)
+    request = f"{method}\n{path}\n{query}\n{headers}\n{';'.join(signed_headers)}\n{payload_hash}"
     digest = hashlib.sha256(request.encode(errors="surrogatepass")).hexdigest()
-    return hmac_sha256(signing_key, f"{told}{digest}".encode())
+    return hmac_sha256(signing_key, f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}".encode())
 
 
 def hmac_sha256(key: bytes, message: bytes) -> str:

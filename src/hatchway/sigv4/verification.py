@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -34,11 +34,9 @@ _EARLIEST = -CLOCK_SKEW
 _NO_KEY = bytes(32)
 
 
-KeyedDigest = Callable[[bytes, str, Sequence[tuple[str, str]], str | None, str, str], str | None]
-"""What computes a signature where something quicker is at hand, of `(key, before, parameters, without, after,
-told)`: HMAC-SHA256 under `key`, in hexadecimal, of `told` and the digest, in hexadecimal, of what is between
-`before` and `after`, which are these parameters of a query as `canonical_query` writes them. None: it is left
-to whoever asks.
+KeyedDigest = Callable[[bytes, str], str]
+"""What computes a signature where something quicker is at hand: HMAC-SHA256 of a text, in hexadecimal, under
+a key of up to 64 bytes.
 """
 
 
@@ -53,7 +51,7 @@ def verify(
     payload_hash: str | None = None,
     keyed_digest: KeyedDigest | None = None,
 ) -> None:
-    """Return when `signature`, read from `request`, is the one that `signing_key` makes of it.
+    """Return when `signature`, read from this very `request`, is the one that `signing_key` makes of it.
 
     Args:
         signing_key: of `signature.scope`, or None when the access key is unknown. As much is computed then;
@@ -63,7 +61,7 @@ def verify(
         services: the service names whose scopes are accepted.
         payload_hash: what to take for the SHA-256 of a body that is not there yet, in lower-case hexadecimal.
             Only the header form has one.
-        keyed_digest: what computes the signature, where it can and there is one.
+        keyed_digest: what computes the signature, where there is one and the text that is signed is there.
 
     Raises:
         WrongScope: the scope's date is not that of the signing time, or its region or service is not served
@@ -76,6 +74,7 @@ def verify(
     """
     _check_scope(signature, region, services)
     _check_time(signature, now)
+    key = _NO_KEY if signing_key is None else signing_key
     unsigned = None
     if signature.expires is None:
         payload_hash = _payload_hash(request) if payload_hash is None else payload_hash
@@ -84,19 +83,21 @@ def verify(
             raise SignatureDoesNotMatch("A request with a presigned URL may not have a body.")
         payload_hash = EMPTY_PAYLOAD_HASH
         unsigned = "X-Amz-Signature"
-    expected = compute_signature(
-        _NO_KEY if signing_key is None else signing_key,
-        method=request.method,
-        path=canonical_path(request.path),
-        parameters=request.parameters,
-        without=unsigned,
-        headers=canonical_headers(request.headers, signature.signed_headers),
-        signed_headers=signature.signed_headers,
-        payload_hash=payload_hash,
-        timestamp=signature.timestamp,
-        scope=signature.scope,
-        keyed_digest=keyed_digest,
-    )
+    if keyed_digest is not None and signature.told is not None:
+        expected = keyed_digest(key, signature.told)
+    else:
+        expected = compute_signature(
+            key,
+            method=request.method,
+            path=canonical_path(request.path),
+            parameters=request.parameters,
+            without=unsigned,
+            headers=canonical_headers(request.headers, signature.signed_headers),
+            signed_headers=signature.signed_headers,
+            payload_hash=payload_hash,
+            timestamp=signature.timestamp,
+            scope=signature.scope,
+        )
     matches = hmac.compare_digest(expected, signature.signature)
     if signing_key is None:
         raise UnknownAccessKey(signature.access_key_id)

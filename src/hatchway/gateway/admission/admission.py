@@ -43,9 +43,9 @@ from hatchway.gateway.snapshot.dependencies import network_dependencies
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hatchway.access.authentication import KeyedDigest
     from hatchway.access.authorization import Authorization, Context
     from hatchway.access.open_tunnel import TunnelRequest
+    from hatchway.access.presigned import SignatureReader
     from hatchway.access.principal import Caller, Principal
     from hatchway.audit.events import JsonObject
     from hatchway.audit.record_form import RecordForm
@@ -85,7 +85,7 @@ class Admission:
         served: Served,
         off_limits: OffLimits,
         may_take_addresses: bool = True,
-        keyed_digest: KeyedDigest | None = None,
+        reader: SignatureReader | None = None,
     ) -> None:
         """`max_tunnels` is how many tunnels this worker may carry at once.
 
@@ -93,7 +93,7 @@ class Admission:
 
         `may_take_addresses` is whether it may connect from addresses that are not the machine's.
 
-        `keyed_digest` computes signatures, where it can and there is one.
+        `reader` reads signatures and computes them, where it can and there is one.
         """
         self._snapshot = snapshot
         self._load = load
@@ -101,7 +101,7 @@ class Admission:
         self._served = served
         self._off_limits = off_limits
         self._may_take_addresses = may_take_addresses
-        self._keyed_digest = keyed_digest
+        self._reader = reader
         self._cache = DecisionCache()
 
     def decide(
@@ -127,7 +127,7 @@ class Admission:
         http = HttpRequest("GET", head.path, head.query, head.headers, read=head.parameters)
         try:
             caller = authenticate_presigned(
-                http, directory=snapshot, now=now, region=arns.region, keyed_digest=self._keyed_digest
+                http, directory=snapshot, now=now, region=arns.region, reader=self._reader
             )
         except Unauthenticated as problem:
             return Refused(

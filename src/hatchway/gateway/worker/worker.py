@@ -142,7 +142,7 @@ class Worker:
                 drain_ports=frozenset(drain_ports),
             ),
             may_take_addresses=self._may_take_addresses,
-            keyed_digest=CORE.keyed_digest if CORE is not None and uses_core(settings) else None,
+            reader=CORE if uses_core(settings) else None,
         )
         self._revocation = Revocation(self._admission, self._registry, _now)
         with as_owner_of(settings.gateway_tls_key.absolute().parent):

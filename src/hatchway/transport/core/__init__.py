@@ -4,8 +4,8 @@ Before it, TLS's handshake: Python is called when a client's request has come, o
 
 `_core.c` is built where there is a compiler (docs/gateway.md). Where it is not, Python does the same: slower,
 within the same bounds. All that decides anything is Python's in either case: requests, control frames,
-faults, ends, states, allowances. The core takes a request's head apart, where it is as clients write it, and
-makes the digest that a signature is compared with.
+faults, ends, states, allowances. The core takes a request's head apart, and a presigned URL,
+where they are as clients write them, and makes the digest that a signature is compared with.
 
     tls = CoreTls(certificate, key)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -38,5 +38,5 @@ connections share; and what the core does not understand it hands over untouched
 | `handle.c` | a call that the event loop is to make |
 | `loop.c` | what the event loop does for each call: its turns, and what asks it for calls |
 | `head.c` | the head of a request, as clients write it |
-| `digest.c` | a digest under a key of texts with a query in order |
+| `presigned.c` | a presigned URL, as clients write it, and the digest that its signature is |
 """

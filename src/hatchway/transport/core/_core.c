@@ -17,8 +17,8 @@
  *   - a client whose request is yet to come is read 20 KiB at once, at most 64 times, and has its turn after all others; of
  *     its request at most 16 KiB and the rest of a record are kept.
  *   - a request's head (at most 16 KiB) is read in one pass, each byte twice at most; what is not as clients write it is
- *     left to Python, to read or to refuse. Its signature is computed of at most MOST_PARAMETERS parameters, each of
- *     which is compared with each other at most.
+ *     left to Python, to read or to refuse. So is a presigned URL: of its at most MOST_PARAMETERS parameters each is
+ *     compared with each other at most, and none is copied but what is told of.
  *   - the buffers IN, OUT and REQUEST serve all connections, so they stay in the processor's caches. No call leaves
  *     anything in them that a later one reads: each begins with lengths of its own, and what is left over is copied
  *     before it returns. The GIL is held.
@@ -204,7 +204,7 @@ static void dealloc(PyObject *self)
 #include "handle.c"
 #include "loop.c"
 #include "head.c"
-#include "digest.c"
+#include "presigned.c"
 
 /* --- The module ------------------------------------------------------------------------------------------------ */
 
@@ -213,6 +213,7 @@ static PyMethodDef functions[] = {
     {"complete", complete, METH_O, NULL},
     {"client_context", client_context, METH_VARARGS, NULL},
     {"read_head", read_head, METH_O, NULL},
+    {"read_presigned", (PyCFunction)(void (*)(void))read_presigned, METH_FASTCALL, NULL},
     {"keyed_digest", (PyCFunction)(void (*)(void))keyed_digest, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

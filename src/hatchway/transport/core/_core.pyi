@@ -1,6 +1,6 @@
 """See _core.c."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import Context as Variables
 from typing import Final, final
 
@@ -83,15 +83,10 @@ def client_context(
 def read_head(
     raw: bytes, /
 ) -> tuple[str, str, tuple[tuple[str, str], ...], tuple[tuple[str, str], ...] | None] | None: ...
-def keyed_digest(
-    key: bytes,
-    before: str,
-    parameters: Sequence[tuple[str, str]],
-    without: str | None,
-    after: str,
-    told: str,
-    /,
-) -> str | None: ...
+def read_presigned(
+    path: str, query: str, headers: tuple[tuple[str, str], ...], /
+) -> tuple[str, str, str, str, str, str, str, str | None, str] | None: ...
+def keyed_digest(key: bytes, told: str, /) -> str: ...
 def complete(loops: type, /) -> None: ...
 def handle(
     loop: object,
