@@ -1,6 +1,9 @@
 """Gateways that send without end what carries little or nothing: each way to carry a tunnel takes it for what
 it is."""
 
+import asyncio
+import os
+import signal
 import socket
 import threading
 import tracemalloc
@@ -9,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from tests.client.carriers import CARRIERS
+from tests.client.carriers import CARRIERS, run_by
 from tests.client.certificates import Certificates
 from tests.client.stubs import StubGateway, tunnel_plan
 from tests.client.tunnel.test_core_relay import Wire
@@ -19,7 +22,11 @@ from tests.transport.records import Records
 
 from hatchway.client.connection.tls import Trust
 from hatchway.client.errors import TunnelClosed
+from hatchway.client.tunnel import relay_limits
+from hatchway.client.tunnel.frames import FrameReader
 from hatchway.client.tunnel.local import LocalEnd, connection
+from hatchway.client.tunnel.stream_relay import StreamRelay
+from hatchway.client.tunnel.tunnel import open_tunnel
 
 each_way = pytest.mark.parametrize(
     "way", [pytest.param(name, marks=needs_core if name == "core" else ()) for name in CARRIERS]
@@ -171,3 +178,86 @@ def test_records_without_data_end_the_tunnel_soon(
     ):
         CARRIERS[way](tunnel_plan(stub), Trust(stub.ca_bundle), local)
     assert not received
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many frames have been read by now."""
+    count = [0]
+    read = FrameReader.read
+
+    def counting(reader: FrameReader, data: memoryview) -> Iterator[tuple[int, memoryview | bytes]]:
+        for each in read(reader, data):
+            count[0] += 1
+            yield each
+
+    monkeypatch.setattr(FrameReader, "read", counting)
+    return count
+
+
+FLOODS_OF_SMALL = {
+    **FLOODS,
+    "frames of a byte": (lambda records: records.record(b"\x82\x01x" * 5_000), b"x" * 5_000),
+}
+
+
+@pytest.mark.parametrize("carrier", [pytest.param("core", marks=needs_core)])
+@pytest.mark.parametrize("kind", FLOODS_OF_SMALL)
+def test_between_two_turns_of_others_a_tunnel_reads_few_frames(
+    carrier: str, kind: str, counted: list[int], certificates: Certificates, tmp_path: Path
+) -> None:
+    make, carried = FLOODS_OF_SMALL[kind]
+
+    def flood(records: Records) -> Iterator[bytes]:
+        yield b"".join(make(records) for _ in range(4)) + records.record(CLOSE)
+
+    async def most_at_once(stub: StubGateway, local: LocalEnd) -> None:
+        opened = asyncio.ensure_future(open_tunnel(tunnel_plan(stub), Trust(stub.ca_bundle), local))
+        most, before = 0, 0
+        while not opened.done():
+            await asyncio.sleep(0)
+            most, before = max(most, counted[0] - before), counted[0]
+        await opened
+        assert most <= 3 * relay_limits.MOST_FRAMES
+
+    with local_end() as (local, received), flooding(certificates, tmp_path, flood) as stub:
+        run_by(CARRIERS[carrier], most_at_once(stub, local))
+    assert received == carried * 4
+    assert counted[0]
+
+
+@pytest.mark.usefixtures("late_signals_do_nothing")
+@pytest.mark.parametrize("kind", FLOODS_OF_SMALL)
+def test_a_signal_ends_a_tunnel_on_standard_streams_after_few_frames(
+    kind: str,
+    counted: list[int],
+    certificates: Certificates,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make, _ = FLOODS_OF_SMALL[kind]
+    read_before: list[int] = []
+    send_close, act = StreamRelay._send_close, StreamRelay._act_on
+
+    def closing(relay: StreamRelay, code: int) -> None:
+        read_before.append(counted[0])
+        send_close(relay, code)
+
+    def acting(relay: StreamRelay, kind: int, payload: memoryview | bytes) -> None:
+        if counted[0] == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        act(relay, kind, payload)
+
+    monkeypatch.setattr(StreamRelay, "_send_close", closing)
+    monkeypatch.setattr(StreamRelay, "_act_on", acting)
+
+    def flood(records: Records) -> Iterator[bytes]:
+        yield b"".join(make(records) for _ in range(4)) + records.record(CLOSE)
+
+    with (
+        local_end() as (local, _),
+        flooding(certificates, tmp_path, flood) as stub,
+        pytest.raises(SystemExit),
+    ):
+        CARRIERS["alone"](tunnel_plan(stub), Trust(stub.ca_bundle), local)
+    assert read_before[0] <= 3 * relay_limits.MOST_FRAMES

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Final
 from hatchway.client.errors import CONNECTION_LOST
 from hatchway.client.tunnel import relay_limits
 from hatchway.client.tunnel.frames import BINARY, BadFrame, FrameReader, new_key, write_frame
-from hatchway.client.tunnel.relay import ANSWERS_LIMIT, MAX_FRAME, Progress, Relay
+from hatchway.client.tunnel.relay import MAX_FRAME, Progress, Relay
 from hatchway.transport.core.event_loop import CoreLoop
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hatchway.client.tunnel.core_opening import Opened
     from hatchway.client.tunnel.local import LocalEnd
 
@@ -31,7 +33,7 @@ PUSH_SIZE: Final = 2 * MAX_FRAME
 _MOST_SENT: Final = 256 * 1024
 """Unsent bytes that the kernel is offered at once."""
 
-_MOST_UNSENT: Final = 2 * ANSWERS_LIMIT
+_MOST_UNSENT: Final = 1 << 20
 """Bytes for a gateway that takes nothing beyond which nothing more is read of it: TLS answers key updates."""
 
 _TO_PYTHON: Final = -1
@@ -65,6 +67,9 @@ class CoreRelay(Relay):
         self._gateway = opened.sock.fileno()
         self._request_id, self._half_close = opened.request_id, opened.half_close
         self._frames = FrameReader()
+        # Those that have come and are not read yet.
+        self._came: Iterator[tuple[int, memoryview | bytes]] | None = None
+        self._goes_on = False
         self._encrypted: bytes | None = opened.encrypted or None
         # What the kernel has not taken for the gateway. Meanwhile nothing is read of the local input.
         self._queue = bytearray()
@@ -82,9 +87,28 @@ class CoreRelay(Relay):
     # From the gateway.
 
     def _receive(self) -> None:
-        """Do what the core has left, or have it read once."""
+        if not self._goes_on:
+            self._have_turn()
+
+    def _soon(self) -> None:
+        """Have another turn after all others."""
+        if not self._goes_on:
+            self._goes_on = True
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        self._have_turn()
+
+    def _have_turn(self) -> None:
+        """Read some of the frames that have come; else do what the core has left, or have it read once."""
         if self._paused:
             return
+        if self._came is not None:
+            self._read_frames()
+            if self._came is not None:
+                self._soon()
+                return
         flags = self._pair.take_client()
         outlet = self._outlet()
         if not flags:
@@ -102,9 +126,9 @@ class CoreRelay(Relay):
             self._pair.disarm()
             self._do_rest(flags)
             outlet = self._outlet()
-        if self._encrypted is not None:
+        if self._came is not None or self._encrypted is not None:
             if not self._paused:
-                self._loop.call_soon(self._receive)
+                self._soon()
         elif outlet >= 0 and not self._paused:
             # Until further notice without Python.
             self._pair.read_client()
@@ -134,16 +158,27 @@ class CoreRelay(Relay):
 
     def _take(self, received: bytes) -> None:
         """Frames, or parts of them."""
+        self._came = self._frames.read(memoryview(received))
+        self._read_frames()
+        if self._came is not None:
+            self._soon()
+
+    def _read_frames(self) -> None:
+        """The next few of those that have come."""
+        assert self._came is not None
         try:
-            for kind, payload in self._frames.read(memoryview(received)):
+            for _ in range(relay_limits.MOST_FRAMES):
+                kind, payload = next(self._came, (None, b""))
+                if kind is None or self._over:
+                    self._came = None
+                    return
                 if kind != BINARY:
                     self._act_on(kind, bytes(payload))
-                elif not self._target_ended and not self._close_sent:
+                elif payload and not self._target_ended and not self._close_sent:
                     self._progress.received += len(payload)
                     self._write_or_hold([memoryview(payload)])
-                if self._over:
-                    return
         except BadFrame as problem:
+            self._came = None
             self._refuse(problem.code, str(problem))
 
     def _pause(self) -> None:
@@ -158,8 +193,8 @@ class CoreRelay(Relay):
             self._paused = False
             self._loop.add_reader(self._gateway, self._receive)
             # What the core has left there is told once, and may be the last that comes.
-            if self._encrypted is not None or self._pair.is_told:
-                self._loop.call_soon(self._receive)
+            if self._came is not None or self._encrypted is not None or self._pair.is_told:
+                self._soon()
 
     # To the gateway.
 
@@ -245,6 +280,7 @@ class CoreRelay(Relay):
         del self._queue[:sent]
         if not self._queue:
             self._loop.remove_writer(self._gateway)
+            self._answer()
             self._resume()
             self._start_reading()
 
@@ -277,6 +313,8 @@ class CoreRelay(Relay):
         if not self._lost.is_set() and (told := self._pair.take_client()):
             # It had come before.
             self._do_rest(told & ~_LOST)
+        while self._came is not None:
+            self._read_frames()
         self._lost.set()
         self._end(self._closed(CONNECTION_LOST, "the connection to the gateway was lost"))
 

@@ -118,7 +118,8 @@ class FrameReader:
         return self._left > 0 or self._fragmented or bool(self._header)
 
     def read(self, data: memoryview) -> Iterator[tuple[int, memoryview | bytes]]:
-        """Kinds and contents: data piece by piece, as soon as it is there, and all else whole.
+        """Kinds and contents: data piece by piece, as soon as it is there, and all else whole. Of each frame
+        there is something, be it empty: whoever counts what is given counts frames.
 
         What is data is BINARY. Its pieces are parts of `data`, which must stay as it is until they are used.
 
@@ -131,7 +132,7 @@ class FrameReader:
                 at = self._read_header(data, at)
                 if self._header:
                     return
-                if not self._left and self._kind != BINARY:
+                if not self._left:
                     yield self._kind, b""
                 continue
             piece = data[at : at + self._left]

@@ -52,6 +52,8 @@ _MOST_PIECES: Final = 64
 class PicowsRelay(Relay, WSListener):
     """It begins when picows has the connection."""
 
+    _answers_below = _WRITE_BUFFER[0]
+
     def __init__(self, local: LocalEnd, progress: Progress | None = None) -> None:
         super().__init__(local, progress)
         self._transport: WSTransport | None = None
@@ -110,6 +112,7 @@ class PicowsRelay(Relay, WSListener):
         self._stop_reading()
 
     def resume_writing(self) -> None:
+        self._answer()
         self._start_reading()
 
     # What the relay does by it.

@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 MAX_FRAME: Final = 65_528
 """Bytes in a frame that we send: with its header it fills four TLS records."""
 
-ANSWERS_LIMIT: Final = 512 * 1024
-"""Bytes on their way to the gateway beyond which no ping is answered: twice what local input comes to."""
-
 
 @dataclass(slots=True)
 class Progress:
@@ -67,6 +64,9 @@ class Relay(ABC):
     Two carry it: `picows_relay.PicowsRelay`, and `core_relay.CoreRelay` where the compiled core is.
     """
 
+    _answers_below = 0
+    """Bytes unsent up to which a ping is answered."""
+
     def __init__(self, local: LocalEnd, progress: Progress | None = None) -> None:
         self._local = local
         self._progress = Progress() if progress is None else progress
@@ -77,6 +77,8 @@ class Relay(ABC):
         self._half_close = False
         self._target_ended = False
         self._backlog = bytearray()
+        # The newest that is not answered yet (RFC 6455 section 5.5.3).
+        self._ping: bytes | None = None
         self._close_sent = False
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
@@ -209,9 +211,10 @@ class Relay(ABC):
     def _act_on(self, kind: int, payload: bytes) -> None:
         """What came and is no data, whole."""
         if kind == PING:
-            # A gateway that takes nothing is owed no answers.
-            if self._unsent < ANSWERS_LIMIT:
-                self._send(PONG, payload)
+            if self._ping is None:
+                # Of those that come in one turn the last alone is answered.
+                self._loop.call_soon(self._answer)
+            self._ping = payload
         elif kind == CLOSE:
             code, reason = read_close(payload)
             self._send_close(NORMAL)
@@ -222,6 +225,13 @@ class Relay(ABC):
             self._end_output()
         elif kind == TEXT:
             self._refuse(UNSUPPORTED_DATA, TEXT_REASON)
+
+    def _answer(self) -> None:
+        """Answer the newest ping once the gateway has taken what was sent before: one that takes nothing has
+        one answer wait for it, however many pings it sends."""
+        if self._ping is not None and not self._over and self._unsent <= self._answers_below:
+            payload, self._ping = self._ping, None
+            self._send(PONG, payload)
 
     def _write_or_hold(self, payloads: list[memoryview]) -> None:
         """In order, behind what is held back. The memory is free for other use when this returns."""

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 BACKLOG_LIMIT: Final = 256 * 1024
 """Bytes not yet taken by the local output beyond which nothing more is read from the gateway."""
 
+MOST_FRAMES: Final = 128
+"""Frames of a gateway that are read before others have their turn, and signals: they may have two bytes."""
+
 CLOSE_TIMEOUT: Final = 15.0
 """Seconds for the gateway to answer our Close, once it has all of ours or takes no more of it.
 

@@ -40,7 +40,7 @@ from hatchway.client.tunnel.signals import noticed
 from hatchway.domain.tunnel_protocol import END_OF_DATA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hatchway.client.connection.retry import RetryBudget
     from hatchway.client.connection.tls import Trust
@@ -56,9 +56,6 @@ MAX_FRAME: Final = 65_000
 _READ_BUFFER: Final = 256 * 1024
 _MOST_READS: Final = 64
 """Bytes and reads before signals and the clock are looked at. A record of TLS gives one byte to 16 KiB."""
-
-_ANSWERS_LIMIT: Final = 16
-"""Frames that wait to be sent, beyond which no ping is answered."""
 
 
 def relay_standard_streams(
@@ -133,8 +130,13 @@ class StreamRelay:
         self._polled: dict[int, int] = {}
         self._frames = FrameReader()
         self._incoming = memoryview(bytearray(_READ_BUFFER))
+        # Those that have come and are not read yet: meanwhile nothing more is received.
+        self._came: Iterator[tuple[int, memoryview | bytes]] | None = None
         self._unsent: deque[memoryview] = deque()
+        # The newest that is not answered yet (RFC 6455 section 5.5.3).
+        self._ping: bytes | None = None
         self._more_received = True
+        self._lost = False
         # Whether TLS has to answer first, which the gateway does not take: nothing is read until it does.
         self._answers = False
         self._backlog = bytearray()
@@ -160,7 +162,8 @@ class StreamRelay:
             NotCarried: a file that is the local end failed, as on a full disk.
         """
         relay_limits.keep_alive(self._sock)
-        self._take(memoryview(self._first))
+        if self._first:
+            self._came = self._frames.read(memoryview(self._first))
         while not self._over or self._backlog:
             self._turn()
         untaken = self._untaken() if self._signals.numbers else 0
@@ -185,14 +188,19 @@ class StreamRelay:
         if self._backlog or (ending and local.output_waits):
             # Whether it takes something; or, once nothing more comes from here, whether anybody reads it.
             wanted[local.output] = wanted.get(local.output, 0) | (select.POLLOUT if self._backlog else 0)
-        at_once = (hears and self._more_received) or (reads and not local.input_waits)
+        more = self._more_received or self._came is not None
+        at_once = (hears and more) or (reads and not local.input_waits)
         ready = self._wait(wanted, 0.0 if at_once else self._until_next())
         if self._signals.wakes is not None and ready.get(self._signals.wakes):
             self._leave()
         if self._unsent and ready.get(gateway):
             self._flush()
-        if hears and (self._more_received or ready.get(gateway)):
-            self._receive()
+            self._answer()
+        if hears and (more or ready.get(gateway)):
+            if self._came is None:
+                self._receive()
+            self._read_frames()
+            self._answer()
         if self._backlog and ready.get(local.output):
             self._write_backlog()
         elif ending and ready.get(local.output):
@@ -257,7 +265,7 @@ class StreamRelay:
 
     def _receive(self) -> None:
         """As much as the buffer takes, or as so many reads give."""
-        filled, lost, reads = 0, False, self._reads
+        filled, reads = 0, self._reads
         self._more_received = True
         for _ in range(_MOST_READS):
             reads.count += 1
@@ -272,36 +280,46 @@ class StreamRelay:
             finally:
                 reads.count += 1
             if size == 0:
-                lost = True
+                self._lost = True
                 break
             filled += size
             if filled == _READ_BUFFER:
                 break
-        self._take(self._incoming[:filled])
-        if lost:
+        self._came = self._frames.read(self._incoming[:filled])
+
+    def _read_frames(self) -> None:
+        """The next few of those that have come; and the connection's end, when all of them have been read."""
+        assert self._came is not None
+        try:
+            for _ in range(relay_limits.MOST_FRAMES):
+                kind, payload = next(self._came, (None, b""))
+                if kind is None or self._over:
+                    self._came = None
+                    break
+                self._act_on(kind, payload)
+        except BadFrame as problem:
+            self._came = None
+            self._refuse(problem.code, str(problem))
+        if self._lost and self._came is None:
             self._end(self._closed(CONNECTION_LOST, "the connection to the gateway was lost"))
 
-    def _take(self, data: memoryview) -> None:
-        try:
-            for kind, payload in self._frames.read(data):
-                self._act_on(kind, payload)
-                if self._over:
-                    return
-        except BadFrame as problem:
-            self._refuse(problem.code, str(problem))
+    def _answer(self) -> None:
+        """Answer the newest ping once the gateway has taken what was sent before: one that takes nothing has
+        one answer wait for it, however many pings it sends."""
+        if self._ping is not None and not (self._unsent or self._close_sent or self._over):
+            payload, self._ping = self._ping, None
+            self._send(PONG, payload)
 
     def _act_on(self, kind: int, payload: memoryview | bytes) -> None:
         if kind == BINARY:
-            if not self._target_ended:
+            if payload and not self._target_ended:
                 self._deliver(payload)
         elif kind == CLOSE:
             code, reason = read_close(payload)
             self._send_close(NORMAL)
             self._end(None if code in (NORMAL, NO_STATUS) else self._closed(code, printable(reason)))
         elif kind == PING:
-            # A gateway that takes nothing is owed no answers.
-            if not self._close_sent and len(self._unsent) < _ANSWERS_LIMIT:
-                self._send(PONG, payload)
+            self._ping = bytes(payload)
         elif kind == TEXT and self._half_close and payload == END_OF_DATA:
             self._target_ended = True
             self._end_output()
