@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.iam.one_condition import ABSENT, Given, holds
 
+from hatchway.iam.conditions import compile_condition
 from hatchway.iam.operators import OPERATORS
 
 TRUTHS: list[tuple[str, Any, Given, bool]] = [
@@ -224,3 +225,20 @@ def test_a_date_without_a_time_begins_at_midnight_utc(written: str, moment: str)
 @pytest.mark.parametrize("written", ["2026-13", "2026-02-30", "2026-1", "26-01-01", "2026-01-", "0000"])
 def test_what_the_calendar_does_not_have_is_no_date(written: str) -> None:
     assert not holds("DateNotEquals", "2026", written)
+
+
+def test_a_variables_value_is_folded_once_however_often_a_policy_names_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folded = []
+
+    def counted(character: str) -> str:
+        folded.append(character)
+        return character.lower()
+
+    monkeypatch.setattr("hatchway.iam.patterns._folded", counted)
+    agent = "Ärger mit Ümlauten, einmal gefaltet"
+    values = tuple(f"${{aws:UserAgent}}{number}" for number in range(100))
+    condition = compile_condition("StringEqualsIgnoreCase", "aws:UserAgent", values, variables=True)
+    assert not condition.holds({"aws:useragent": agent})
+    assert len(folded) == len(agent)

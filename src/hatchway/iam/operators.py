@@ -81,6 +81,11 @@ def _read_binary(text: str) -> bytes | None:
         return None
 
 
+def _read_folded(tokens: Tokens) -> str:
+    """Token by token: case folding looks at one character at a time, and a variable's value may be known."""
+    return "".join([fold(str(token)) for token in tokens if isinstance(token, str)])
+
+
 def _read_request_arn(text: str) -> Arn | None:
     arn = read_arn(text)
     return arn if arn.segments else None
@@ -165,9 +170,7 @@ def _comparisons() -> dict[str, Comparison]:
     )
     table = {
         "StringEquals": Comparison("a text", literal_text, None, equal_to_one),
-        "StringEqualsIgnoreCase": Comparison(
-            "a text", lambda tokens: fold(literal_text(tokens)), fold, equal_to_one
-        ),
+        "StringEqualsIgnoreCase": Comparison("a text", _read_folded, fold, equal_to_one),
         "StringLike": Comparison("a text", glob, None, _some_test, wildcards=True),
         "Bool": Comparison("true or false", _required(read_bool), read_bool, equal_to_one),
         "BinaryEquals": Comparison("base64", _required(_read_binary), _read_binary, equal_to_one),
