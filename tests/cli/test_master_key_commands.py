@@ -8,6 +8,7 @@ import pytest
 from tests.cli.conftest import Installed
 from tests.cli.in_process import Ran, run
 
+from hatchway.errors import CommandFailed
 from hatchway.installation.installation import open_installation
 from hatchway.settings import DataDirectory
 
@@ -39,6 +40,29 @@ def test_it_may_be_done_step_by_step_in_this_order_alone(installed: Installed) -
         assert typed(installed, "gateway-key", "rotate", "--step", step).code == 0
     again = typed(installed, "gateway-key", "rotate", "--step", "drop")
     assert again.code == 0 and " opens them too" not in again.output
+
+
+def test_another_gateway_key_is_made_where_it_is_lost_and_only_there(installed: Installed) -> None:
+    file = DataDirectory(installed.directory).gateway_key
+    refused = typed(installed, "gateway-key", "create")
+    assert (refused.code, refused.output) == (2, "") and "hatchway gateway-key rotate" in refused.errors
+    with open_installation(DataDirectory(installed.directory), None, migrate=True):
+        file.unlink()
+    assert typed(installed, "gateway-key", "rotate").code == 1
+    with (
+        pytest.raises(CommandFailed, match="hatchway gateway-key create"),
+        open_installation(DataDirectory(installed.directory), None, migrate=True),
+    ):
+        pass
+    made = typed(installed, "gateway-key", "create")
+    assert made.code == 0, made.errors
+    assert file.stat().st_mode & 0o777 == 0o600
+    with (
+        open_installation(DataDirectory(installed.directory), None, migrate=True) as opened,
+        opened.store.read() as tx,
+    ):
+        state = tx.key_states.get("gateway")
+    assert state is not None and state.key_ids == (made.output.split()[2],)
 
 
 @pytest.mark.parametrize("key", ["gateway-key", "master-key"])

@@ -15,6 +15,7 @@ from tests.cli.test_user import python_for, user_group
 
 from hatchway.errors import CommandFailed
 from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.installation import open_installation
 from hatchway.installation.secret_files import (
     ensure_gateway_key,
     repair_modes,
@@ -115,12 +116,19 @@ def test_the_keys_that_gateways_must_not_have_become_roots_own(directory: DataDi
 def test_a_server_mends_its_directory_and_says_so(installed: Installed, serve: Serve, tmp_path: Path) -> None:
     installed.directory.chmod(0o755)
     (installed.directory / "hatchway.db").chmod(0o666)
-    (installed.directory / "gateway.key").unlink()
     server = serve(installed)
     log = (tmp_path / "server-0.log").read_text()
     assert log.count("data directory mended") >= 2
     assert mode(installed.directory) == 0o750
     assert mode(installed.directory / "hatchway.db") == 0o600
+    assert server.stop() == 0
+
+
+def test_an_installation_from_before_there_was_a_gateway_key_gets_one(
+    installed: Installed, serve: Serve
+) -> None:
+    (installed.directory / "gateway.key").unlink()
+    server = serve(installed)
     assert mode(installed.directory / "gateway.key") == 0o600
     assert server.stop() == 0
     with sqlite3.connect(installed.directory / "hatchway.db") as store:
@@ -132,11 +140,12 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "an open master key": (lambda data: (data / "master.key").chmod(0o644), "chmod 600"),
     "an open gateway key": (lambda data: (data / "gateway.key").chmod(0o644), "chmod 600"),
     "an open CA key": (lambda data: (data / "ca.key").chmod(0o644), "chmod 600"),
+    "no gateway key": (lambda data: lost(data / "gateway.key"), "hatchway gateway-key create"),
     "no master key": (lambda data: (data / "master.key").unlink(), "restore"),
     "no CA key": (lambda data: (data / "ca.key").unlink(), "ca.key"),
     "a short master key": (lambda data: (data / "master.key").write_text("c2hvcnQ="), "32 bytes"),
     "another installation's master key": (lambda data: another(data / "master.key"), "is not this store's"),
-    "an empty gateway key": (lambda data: (data / "gateway.key").write_text(""), "remove it and start"),
+    "an empty gateway key": (lambda data: (data / "gateway.key").write_text(""), "remove the file, and run"),
     "a newer store": (lambda data: newer(data / "hatchway.db"), "install the newer version again"),
     "a damaged CA key": (lambda data: (data / "ca.key").write_text("x"), "damaged"),
     "a link for a master key": (lambda data: link(data / "master.key"), "symbolic link"),
@@ -147,6 +156,12 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a store that is none": (lambda data: (data / "hatchway.db").write_text("x" * 5000), "not a database"),
     "no store": (lambda data: (data / "hatchway.db").unlink(), "no store"),
 }
+
+
+def lost(gateway_key: Path) -> None:
+    """After a server has run."""
+    with open_installation(DataDirectory(gateway_key.parent), None, migrate=True):
+        gateway_key.unlink()
 
 
 def link(path: Path) -> None:

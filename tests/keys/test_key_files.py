@@ -108,8 +108,9 @@ def test_a_damaged_key_tells_where_it_is_and_what_to_do(tmp_path: Path) -> None:
     damaged = "is damaged, for it is not 32 bytes of base64"
     assert problem(MASTER_KEY, path) == (f"the master key in {path} {damaged}: restore {path} from a backup")
     assert problem(GATEWAY_KEY, path) == (
-        f"the gateway key in {path} {damaged}: remove it and start the server again: the first machine makes"
-        " another, one that joined is given it"
+        f"the gateway key in {path} {damaged}: restore {path} from a backup. A machine that joined is given"
+        " it: remove the file, and start its server again. On the first, where no backup and no other machine"
+        " has it, remove the file, and run 'hatchway gateway-key create'"
     )
     assert problem(MASTER_KEY, path, {"HATCHWAY_MASTER_KEY": "x"}) == (
         f"the master key in environment variable HATCHWAY_MASTER_KEY {damaged}: set HATCHWAY_MASTER_KEY to "
@@ -123,9 +124,9 @@ def test_a_missing_key_tells_what_to_do(tmp_path: Path) -> None:
         f"there is no master key: restore {path} from a backup, or set HATCHWAY_MASTER_KEY"
     )
     assert problem(GATEWAY_KEY, path) == (
-        "there is no gateway key: start the control plane, which makes it in its data directory; a gateway"
-        f" elsewhere has it in {path} (mode 0600) when it has joined (hatchway join), or set"
-        " HATCHWAY_GATEWAY_KEY"
+        "there is no gateway key: start the control plane, which makes an installation's first one, or says"
+        f" what to do; a gateway elsewhere has it in {path} (mode 0600) when it has joined (hatchway join),"
+        " or set HATCHWAY_GATEWAY_KEY"
     )
     with pytest.raises(KeyProblem) as raised:
         read_private_file(CA_KEY, path)

@@ -9,8 +9,9 @@ from typing import Final
 
 from hatchway.administration.key_steps import Rotation, Step, added, new_key, used
 from hatchway.errors import BadUsage, CommandFailed
-from hatchway.installation.installation import Installation
-from hatchway.keys.key_files import GATEWAY_KEY, NEXT, Keys
+from hatchway.installation.installation import Installation, record_gateway_key
+from hatchway.installation.secret_files import ensure_gateway_key
+from hatchway.keys.key_files import GATEWAY_KEY, NEXT, Keys, read_gateway_keys
 from hatchway.keys.machines import GATEWAY, ids_of
 from hatchway.store import Transaction
 from hatchway.store.tables import sealed_signing_keys
@@ -18,6 +19,26 @@ from hatchway.store.tables import sealed_signing_keys
 PATIENCE: Final = 30.0
 """Seconds that a control plane has to seal all signing keys anew."""
 _LOOK_SECONDS: Final = 0.25
+
+
+def create(installation: Installation) -> str:
+    """Makes another where the one that there was is lost. Its id.
+
+    Killed between, it has made one of which the store does not know: servers refuse that, and say what to do.
+
+    Raises:
+        BadUsage: there is one, or it is another's to make.
+        CommandFailed: it cannot be written.
+    """
+    Rotation(installation, GATEWAY_KEY, GATEWAY, "CreateGatewayKey").require_file()
+    directory = installation.directory
+    if not ensure_gateway_key(directory):
+        raise BadUsage(
+            f"{directory.gateway_key} is there: to have another take its place, hatchway gateway-key rotate"
+        )
+    made = read_gateway_keys(directory.gateway_key, {})
+    record_gateway_key(installation.store, installation.account, made)
+    return ids_of(made)[0]
 
 
 def rotate(installation: Installation, *steps: Step) -> tuple[str, ...]:

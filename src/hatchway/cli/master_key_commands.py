@@ -20,13 +20,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="master-key")
     gateways = typer.Typer(help="The key that seals what gateways verify with.", rich_markup_mode=None)
     gateways.command("rotate")(rotate_gateway_key)
-    # Without this, typer would make the one command the group itself.
-    gateways.callback()(_group)
+    gateways.command("create")(create_gateway_key)
     app.add_typer(gateways, name="gateway-key")
-
-
-def _group() -> None:
-    """The key that seals what gateways verify with."""
 
 
 def rotate(
@@ -102,6 +97,24 @@ def rotate_gateway_key(
         return
     seals, *other = key_ids
     say(f"Gateway key {seals} seals signing keys" + (f"; {other[0]} opens them too" if other else ""))
+
+
+def create_gateway_key(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
+    """Make another gateway key where the one that there was is lost, with every copy of it.
+
+    Start the control plane then: it seals all signing keys anew. Machines that joined are given the key
+    within a minute; a gateway to which it was carried by hand refuses every tunnel until it has a copy.
+
+    \b
+    Example:
+      hatchway gateway-key create --data-dir /var/lib/hatchway
+    """
+    from hatchway.administration import gateway_key
+    from hatchway.installation.installation import open_installation
+
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        key_id = gateway_key.create(installation)
+    say(f"Gateway key {key_id} is there: start the control plane, or start it anew")
 
 
 def mend_check(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:

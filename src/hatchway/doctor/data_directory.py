@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
 from hatchway.doctor.postgresql import check_postgresql
-from hatchway.installation.installation import Installation
+from hatchway.installation.installation import Installation, require_gateway_key
+from hatchway.keys.key_files import KeyProblem
 from hatchway.settings import DataDirectory
 
 _MIB: Final = 1 << 20
@@ -123,6 +124,15 @@ def check_store(installation: Installation) -> Iterator[Finding]:
         return
     with engine.connect() as connection:
         yield from check_postgresql(connection)
+
+
+def check_gateway_key(installation: Installation) -> Iterator[Finding]:
+    """That it is there, where the store knows of one: no server starts without."""
+    try:
+        require_gateway_key(installation.directory, installation.store)
+    except KeyProblem as problem:
+        seen, _, advice = str(problem).partition(": ")
+        yield error("gateway key", seen, advice)
 
 
 def _check_sqlite(installation: Installation) -> Iterator[Finding]:

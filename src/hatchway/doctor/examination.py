@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from hatchway.doctor.addresses import check_api, check_covered, check_gateway, check_name
-from hatchway.doctor.data_directory import check_disk, check_files, check_store
+from hatchway.doctor.data_directory import check_disk, check_files, check_gateway_key, check_store
 from hatchway.doctor.findings import Finding, error, unknown, warning
 from hatchway.doctor.machine import check_clock, check_core, check_kernel, check_open_files, server_processes
 from hatchway.doctor.registered_hosts import check_registered_hosts
@@ -44,6 +44,7 @@ def examine_server(
     try:
         with open_installation(directory, store_url, read_timeout=_READ_TIMEOUT) as installation:
             yield from check_store(installation)
+            yield from check_gateway_key(installation)
             yield from check_registered_hosts(installation)
             yield from _check_planes(directory, installation, names)
     except CommandFailed as problem:

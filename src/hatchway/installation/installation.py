@@ -32,11 +32,12 @@ from hatchway.keys.key_files import (
     former_authority,
     former_gateway_key,
     former_master_key,
+    lost_gateway_key,
     read_gateway_keys,
     read_private_file,
     wrong_master_key,
 )
-from hatchway.keys.machines import AUTHORITY, GATEWAY, MASTER
+from hatchway.keys.machines import AUTHORITY, GATEWAY, MASTER, ids_of
 from hatchway.keys.vault import Vault
 from hatchway.pki.certificate_authority import LOCAL_NAMES, issue_server_certificate
 from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint
@@ -208,20 +209,51 @@ def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account,
     store's, where that says which is. `held` are the keys that there were.
 
     Raises:
-        KeyProblem: it is not fit.
+        KeyProblem: it is not fit, or gone.
     """
-    # Of another machine's installation it is that one's to make.
-    made = not os.path.lexists(directory.machine) and ensure_gateway_key(directory)
-    gateway = Vault(*(held or read_gateway_keys(directory.gateway_key, os.environ)).all)
+    require_gateway_key(directory, store)
+    # Of another machine's installation it is that one's to make, and to say which it is.
+    first = not os.path.lexists(directory.machine)
+    made = first and ensure_gateway_key(directory)
+    keys = held or read_gateway_keys(directory.gateway_key, os.environ)
     if made:
-        with store.write() as tx:
-            tx.key_states.put(KeyState(kind=GATEWAY, key_ids=gateway.key_ids))
-            answer = {"gatewayKeyId": gateway.key_id}
-            record(tx, account, datetime.now(UTC), "CreateGatewayKey", parameters={}, answer=answer)
+        record_gateway_key(store, account, keys)
     with store.read() as tx:
         state = tx.key_states.get(GATEWAY)
-    if state is not None and not state.suits(gateway.key_ids):
+    if state is None and first:
+        with store.write() as tx:
+            # Another control plane, with another key, may have said so meanwhile.
+            state = tx.key_states.get(GATEWAY) or _state_of(keys)
+            tx.key_states.put(state)
+    if state is not None and not state.suits(ids_of(keys)):
         raise former_gateway_key(directory.gateway_key, os.environ)
+
+
+def require_gateway_key(directory: DataDirectory, store: Store) -> None:
+    """Sees that the gateway key is where the first machine has it, if there has ever been one.
+
+    Raises:
+        KeyProblem: it is gone.
+    """
+    if GATEWAY_KEY.variable in os.environ or any(
+        map(os.path.lexists, (directory.gateway_key, directory.machine))
+    ):
+        return
+    with store.read() as tx:
+        if tx.key_states.get(GATEWAY) is not None:
+            raise lost_gateway_key(directory.gateway_key)
+
+
+def _state_of(keys: Keys) -> KeyState:
+    return KeyState(kind=GATEWAY, key_ids=ids_of(keys), other=keys.called)
+
+
+def record_gateway_key(store: Store, account: Account, keys: Keys) -> None:
+    """Has the store say that this gateway key, which was just made, is the one."""
+    with store.write() as tx:
+        tx.key_states.put(_state_of(keys))
+        answer = {"gatewayKeyId": ids_of(keys)[0]}
+        record(tx, account, datetime.now(UTC), "CreateGatewayKey", parameters={}, answer=answer)
 
 
 def _require_authority(directory: DataDirectory, store: Store) -> None:

@@ -43,9 +43,11 @@ MASTER_KEY: Final = KeyKind("master key", "HATCHWAY_MASTER_KEY", _FROM_A_BACKUP,
 GATEWAY_KEY: Final = KeyKind(
     "gateway key",
     "HATCHWAY_GATEWAY_KEY",
-    "start the control plane, which makes it in its data directory; a gateway elsewhere has it in {path}"
-    " (mode 0600) when it has joined (hatchway join)",
-    "remove it and start the server again: the first machine makes another, one that joined is given it",
+    "start the control plane, which makes an installation's first one, or says what to do; a gateway"
+    " elsewhere has it in {path} (mode 0600) when it has joined (hatchway join)",
+    "restore {path} from a backup. A machine that joined is given it: remove the file, and start its server"
+    " again. On the first, where no backup and no other machine has it, remove the file, and run 'hatchway"
+    " gateway-key create'",
 )
 
 CA_KEY: Final = KeyKind("CA's key", "", _FROM_A_BACKUP, _FROM_A_BACKUP)
@@ -217,6 +219,17 @@ def former_gateway_key(path: Path, environment: Mapping[str, str]) -> KeyProblem
         " hatchway join --again, with a new token (hatchway join-token create). On the first, put gateway.key"
         " of a machine there that has the right one; or, if this one is to be it, run 'hatchway gateway-key"
         " rotate --step drop'"
+    )
+
+
+def lost_gateway_key(path: Path) -> KeyProblem:
+    """What to say where the store knows of a gateway key, and there is none: gateways elsewhere have it yet,
+    and could not open what another seals."""
+    return KeyProblem(
+        f"the gateway key {path} is gone: restore it from a backup, or put gateway.key of a machine that"
+        f" joined there (mode 0600){GATEWAY_KEY.instead}. Where nothing has it any more, 'hatchway"
+        " gateway-key create' makes another: machines that joined are given that within a minute, and"
+        " gateways to which it was carried refuse every tunnel until they have a copy of it"
     )
 
 
