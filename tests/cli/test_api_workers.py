@@ -17,7 +17,7 @@ DONE_BY_EACH = 'hatchway_housekeeping_last_success_timestamp_seconds{task="recor
 
 
 def told(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         text: str = answer.read().decode()
     return text
 
@@ -45,7 +45,7 @@ def test_several_processes_serve_one_api_and_each_tells_prometheus(
     def both_have_answered() -> bool:
         # Which of them has a connection is the kernel's choice.
         try:
-            urllib.request.urlopen(server.urls["api"] + "/?Action=GetUser", context=context, timeout=10)
+            urllib.request.urlopen(server.urls["api"] + "/?Action=GetUser", context=context, timeout=60)
         except urllib.error.HTTPError as refused:
             refused.close()
         return all("hatchway_api_calls_total{" in told(each) for each in (port, port + 1))

@@ -23,7 +23,7 @@ def ask(server: Server, header: bytes = b"") -> bytes:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     port = int(server.urls["gateway"].rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as plain:
         plain.sendall(header)
         with context.wrap_socket(plain) as tls:
             tls.sendall(
@@ -57,7 +57,7 @@ def test_each_worker_tells_prometheus_at_a_port_of_its_own(installed: Installed,
     assert ask(server) == b"HTTP/1.1 403"
     told = []
     for worker in (port, port + 1):
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker}/metrics", timeout=60) as answer:
             told.append(answer.read())
     assert all(b"hatchway_snapshot_revision " in text for text in told)
     # One of the two took the connection.

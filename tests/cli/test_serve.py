@@ -27,11 +27,11 @@ from hatchway.store import Store, own_schema
 
 def ask(installed: Installed, url: str) -> tuple[int, str]:
     context = ssl.create_default_context(cafile=str(installed.directory / "ca.pem"))
-    with urllib.request.urlopen(url, context=context, timeout=10) as answer:
+    with urllib.request.urlopen(url, context=context, timeout=60) as answer:
         return answer.status, answer.read().decode()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -209,7 +209,7 @@ def test_planes_that_die_are_started_again_where_they_were_though_the_next_versi
 def answers(installed: Installed, server: Server) -> bool:
     host, _, port = server.urls["gateway"].removeprefix("wss://").rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=60).close()
         return ask(installed, server.urls["api"] + "/readyz")[0] == 200
     except OSError:
         return False
@@ -227,7 +227,7 @@ def test_a_hangup_makes_both_planes_show_a_new_certificate(installed: Installed,
 
 def certificate_at(url: str) -> str:
     host, _, port = url.rpartition("/")[2].rpartition(":")
-    return ssl.get_server_certificate((host, int(port)), timeout=10)
+    return ssl.get_server_certificate((host, int(port)), timeout=60)
 
 
 def test_two_servers_do_not_share_a_port(installed: Installed, serve: Serve) -> None:

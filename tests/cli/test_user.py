@@ -506,7 +506,7 @@ def answers(server: Server) -> bool:
     context.verify_mode = ssl.CERT_NONE
     port = int(server.urls["gateway"].rpartition(":")[2])
     try:
-        with context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10)) as tls:
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=60)) as tls:
             tls.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             return tls.recv(12) == b"HTTP/1.1 404"
     except OSError:

@@ -33,7 +33,7 @@ IDENTITY = b"Action=GetCallerIdentity&Version=2011-06-15"
 def connected(world: World) -> Iterator[ssl.SSLSocket]:
     context = ssl.create_default_context(cafile=world.shared_server.ca)
     with (
-        socket.create_connection(("127.0.0.1", world.shared_server.port), timeout=20) as plain,
+        socket.create_connection(("127.0.0.1", world.shared_server.port), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as wire,
     ):
         yield wire

@@ -302,7 +302,7 @@ class Cluster:
         anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
         try:
-            with urllib.request.urlopen(url, timeout=10, context=anybody) as answer:
+            with urllib.request.urlopen(url, timeout=60, context=anybody) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as refused:
             return refused.code

@@ -100,7 +100,7 @@ class Machine:
         assert self._first.stdout is not None
         first_line, second_line = self._first.stdout.readline(), self._first.stdout.readline()
         if second_line != "ready\n":
-            _, complaint = self._first.communicate(timeout=10)
+            _, complaint = self._first.communicate(timeout=60)
             raise RuntimeError(f"the machine {name} did not start: {complaint.strip()}")
         self.pid = int(first_line)
         """The process id of its first process, outside."""

@@ -51,12 +51,12 @@ class Process:
             for pid in _children(self._process.pid):
                 os.kill(pid, number)
 
-    def stop(self, timeout: float = 10) -> int:
+    def stop(self, timeout: float = 60) -> int:
         """SIGTERM it, kill it when it does not within `timeout` seconds. Returns its exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout)
 
-    def wait(self, timeout: float = 10) -> int:
+    def wait(self, timeout: float = 60) -> int:
         """Wait for its end, kill it when `timeout` seconds bring none; return its exit code."""
         try:
             return self._process.wait(timeout)

@@ -29,7 +29,7 @@ def test_a_client_that_is_cut_off_is_noticed_and_its_target_let_go(network: Netw
             )
             watching = asyncio.create_task(watch.run())
             with laptop.joined():
-                sock = socket.create_connection(address, timeout=10)
+                sock = socket.create_connection(address, timeout=60)
             sock.setblocking(False)
             client = WebSocket(
                 *await asyncio.open_connection(sock=sock, ssl=client_tls(), server_hostname="localhost")

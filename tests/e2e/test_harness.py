@@ -200,7 +200,7 @@ def _connect(address: str, port: int) -> int:
     """Connect from the calling thread's network: 0 or the error's number."""
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     with socket.socket(family) as probe:
-        probe.settimeout(10)
+        probe.settimeout(60)
         return probe.connect_ex((address, port))
 
 

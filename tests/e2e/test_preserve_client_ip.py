@@ -28,7 +28,7 @@ def test_sshd_sees_the_address_of_the_client(network: Network, web_host: Sshd) -
     async def banner(says: Says, sock: socket.socket) -> bytes:
         async with running_gateway(says, sock=sock) as gateway:
             with laptop.joined():
-                plain = socket.create_connection(address, timeout=10)
+                plain = socket.create_connection(address, timeout=60)
             plain.setblocking(False)
             client = WebSocket(
                 *await asyncio.open_connection(sock=plain, ssl=client_tls(), server_hostname="localhost")

@@ -120,7 +120,7 @@ def test_a_proxy_on_the_host_takes_nobodys_word_but_the_gateways(
 
     def answer_to(machine: Machine) -> bytes:
         with suppress(ConnectionError), machine.joined(), socket.socket() as sock:
-            sock.settimeout(10)
+            sock.settimeout(60)
             sock.connect(("10.0.1.1", PORT))
             sock.sendall(header)
             return sock.recv(8)

@@ -63,7 +63,7 @@ def first_line(parent: "subprocess.Popen[str]") -> str:
     return parent.stdout.readline()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

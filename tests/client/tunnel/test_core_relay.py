@@ -245,7 +245,7 @@ def test_answers_to_key_updates_fill_no_memory_when_the_gateway_takes_none(
                 while raw.recv(1 << 20):
                     pass
             raw.sendall(records.record(b"\x82\x05alive\x88\x02\x03\xe8"))
-            raw.settimeout(10)
+            raw.settimeout(60)
             with suppress(OSError):
                 while raw.recv(1 << 20):
                     pass
@@ -316,7 +316,7 @@ def test_what_the_core_has_left_as_reading_is_paused_is_done_afterwards(
         goes_on.wait(30)
         # A fragment, which is for Python, and a ping.
         wire.secure.sendall(b"\x02\x04last\x89\x01?")
-        wire.secure.settimeout(10)
+        wire.secure.settimeout(60)
         with suppress(OSError):
             answers.append(wire.secure.recv(100))
             wire.secure.sendall(b"\x80\x00\x88\x02\x03\xe8")

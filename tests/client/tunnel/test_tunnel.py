@@ -52,6 +52,8 @@ from hatchway.client.tunnel.tunnel import open_tunnel
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
 from hatchway.transport.connection.connecting import CONNECT_TIMEOUT
 
+HOUR = 3600.0
+
 
 @pytest.fixture(
     autouse=True,
@@ -642,6 +644,7 @@ def test_a_signal_tells_how_much_a_gateway_that_takes_nothing_has_not_taken(
     assert size - 100_000 < int(told[1]) < size + 2_000
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.usefixtures("late_signals_do_nothing")
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("pause", [0, 0.2])
@@ -650,8 +653,8 @@ def test_a_second_signal_has_nothing_waited_for(
 ) -> None:
     """However soon it comes, and whichever thread the kernel has take it."""
     for limit in ("LEAVE_TIMEOUT", "CLOSE_TIMEOUT"):
-        monkeypatch.setattr(relay_limits, limit, 30)
-    began, senders = time.monotonic(), list[threading.Thread]()
+        monkeypatch.setattr(relay_limits, limit, HOUR)
+    senders = list[threading.Thread]()
 
     def signal_twice() -> None:
         def send() -> None:
@@ -671,7 +674,6 @@ def test_a_second_signal_has_nothing_waited_for(
         carry_until_signal(gateway, connection(ours), signal.SIGINT, signal_twice)
         heard.set()
     senders[0].join()
-    assert time.monotonic() - began < relay_limits.LEAVE_TIMEOUT
 
 
 @contextmanager
@@ -858,7 +860,7 @@ def test_a_gateway_that_closes_the_connection_without_an_answer_is_unreachable(
         ours, theirs = socket.socketpair()
         with ours, theirs, pytest.raises(GatewayUnreachable, match="ended before there was an answer"):
             carry(gateway, connection(ours))
-        thread.join(10)
+        thread.join(60)
 
 
 def test_a_connection_comes_from_the_source_address_that_was_asked_for(gateway: StubGateway) -> None:
@@ -909,7 +911,7 @@ def test_the_environment_s_proxy_is_used_unless_no_proxy_names_the_gateway(
                 back = threading.Thread(target=pipe, args=[server, client])
                 back.start()
                 pipe(client, server)
-                back.join(10)
+                back.join(60)
 
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
@@ -921,7 +923,7 @@ def test_the_environment_s_proxy_is_used_unless_no_proxy_names_the_gateway(
         finally:
             with suppress(OSError):
                 proxy.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+            thread.join(60)
     connect = f"CONNECT 127.0.0.1:{gateway.port} HTTP/1.1".encode()
     assert [line.split(b"\r\n")[0] for line in asked] == ([connect] if through else [])
 

@@ -102,7 +102,7 @@ def test_refusals_are_counted_by_what_the_client_was_told() -> None:
 def test_the_listener_says_whether_a_tunnel_would_be_opened_and_not_before_that_is_known() -> None:
     def asked(url: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refused:
             with refused:

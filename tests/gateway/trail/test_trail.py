@@ -177,7 +177,7 @@ class Disturbed:
                 raise OSError(errno.ENOSPC, "disk full")
             with record(in_pipeline=in_pipeline) as tx:
                 yield tx
-                self.answers.wait(20)
+                self.answers.wait(60)
             if self.fails_after:
                 raise ConnectionError("gone within the commit")
 
@@ -193,7 +193,7 @@ def failing(account: StoredAccount, monkeypatch: pytest.MonkeyPatch) -> Disturbe
 
 async def settled(pending_records: PendingRecords) -> None:
     keeping = asyncio.create_task(pending_records.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await pending_records.wait_until_empty()
     keeping.cancel()
 
@@ -366,7 +366,7 @@ def test_a_piece_that_never_succeeds_keeps_no_other_from_being_entered(
         for number in range(3):
             pending_records.add(partial(note, number))
         keeping = asyncio.create_task(pending_records.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await until(lambda: done == {0, 1, 2} and len(pending_records) == 1)
         keeping.cancel()
 

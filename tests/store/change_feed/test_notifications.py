@@ -13,6 +13,9 @@ from structlog.testing import capture_logs
 
 from hatchway.domain.identity import SealedSecret, User
 from hatchway.store import ChangeNotifications, Store
+from hatchway.store.change_feed.notifications import INTERVAL, POLLING_INTERVAL
+from hatchway.store.change_feed.write_ahead_log import INTERVAL as LOG_INTERVAL
+from hatchway.store.change_feed.write_ahead_log import WATCHED_INTERVAL
 
 HOUR = 3600.0
 TIMEOUT = 30.0
@@ -79,6 +82,12 @@ def cut_off(store: Store, administration: Engine) -> Iterator[None]:
         assert connection.execute(end).scalars().all() == [True]
         yield
         connection.exec_driver_sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+
+
+def test_no_pause_is_longer_than_the_second_within_which_a_change_is_to_count() -> None:
+    """SECURITY.md promises it; the longest pauses are for where all that has changed is told."""
+    assert INTERVAL + POLLING_INTERVAL < 1
+    assert LOG_INTERVAL + WATCHED_INTERVAL < 1
 
 
 def test_a_change_is_told_when_it_is_committed_and_not_before(store: Store) -> None:
