@@ -117,3 +117,16 @@ def is_there(module: str, name: str) -> bool:
         return False
     # What is imported for types alone may be known to type checkers alone.
     return hasattr(found, name) or find_spec(f"{module}.{name}") is not None
+
+
+def test_every_logger_bears_the_name_of_the_package_that_it_is_in() -> None:
+    """By which whoever reads a log finds the code, and a collector's rule what it looks for."""
+    named, elsewhere = set[str](), list[tuple[str, str]]()
+    for path in SOURCE.rglob("*.py"):
+        module = ".".join(("hatchway", *path.relative_to(SOURCE).with_suffix("").parts))
+        for name in re.findall(r'^log = structlog\.get_logger\("(.*)"\)$', path.read_text(), re.MULTILINE):
+            named.add(name)
+            if name.count(".") == 0 or not f"{module}.".startswith(f"{name}."):
+                elsewhere.append((module, name))
+    assert {"hatchway.control", "hatchway.gateway"} <= named
+    assert elsewhere == []

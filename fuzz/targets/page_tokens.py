@@ -24,7 +24,7 @@ _CODES = ("InvalidParameterValue", "ValidationError", "ValidationException")
 def one_input(data: bytes) -> None:
     draws = Draws(data)
     token = draws.text(200) if draws.chance(2) else base64.urlsafe_b64encode(draws.octets(60)).decode()
-    for read in (_ec2, iam_position, tunnels_position):
+    for read in (_ec2, _iam, tunnels_position):
         try:
             position = read(token)
         except ServiceError as refusal:
@@ -37,6 +37,10 @@ def one_input(data: bytes) -> None:
     names = sorted({f"{draws.below(95) + 32:c}{draws.below(1000)}" for _ in range(draws.below(9))})
     assert _all_pages(names, 1 + draws.below(4)) == names
     assert _ec2(next_token("DescribeVpcs", "vpc-0a")) == "vpc-0a"
+
+
+def _iam(token: str) -> str:
+    return iam_position("ListUsers", token)
 
 
 def _ec2(token: str) -> str:
@@ -57,7 +61,7 @@ def _all_pages(names: list[str], size: int) -> list[str]:
 
 def _call(marker: str | None, size: int) -> Call:
     parameters: dict[str, Any] = {"MaxItems": size} | ({} if marker is None else {"Marker": marker})
-    return cast("Call", SimpleNamespace(parameters=parameters))
+    return cast("Call", SimpleNamespace(operation="ListUsers", parameters=parameters))
 
 
 def seeds() -> list[bytes]:
@@ -79,7 +83,7 @@ def growing(size: int) -> Mapping[str, Callable[[], object]]:
     token = "QUJD" * 50 * size
 
     def refused() -> None:
-        for read in (_ec2, iam_position, tunnels_position):
+        for read in (_ec2, _iam, tunnels_position):
             try:
                 read(token)
             except ServiceError:

@@ -14,7 +14,7 @@ HELD: Final = timedelta(days=1)
 """How long a clock that seems to have jumped is not believed. Whoever runs the server has noticed by then: no
 client whose clock is right is heard."""
 
-log = structlog.get_logger("hatchway.control.housekeeping")
+log = structlog.get_logger("hatchway.audit")
 
 
 class JumpGuardedClock:

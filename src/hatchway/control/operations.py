@@ -71,6 +71,7 @@ class Call:
     gateway_vault: Vault
     arns: Arns
     caller: Caller
+    operation: str
     parameters: Mapping[str, Any]
     context: Context
     now: datetime

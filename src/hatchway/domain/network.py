@@ -21,6 +21,8 @@ ANY_ICMP_TYPE = (-1, -1)
 _OF_GROUP_NAMES = r"A-Za-z0-9._:/()#,@\[\]+=&;{}!$*-"
 GROUP_NAME = f"[{_OF_GROUP_NAMES}](?:[ {_OF_GROUP_NAMES}]{{0,253}}[{_OF_GROUP_NAMES}])?"
 """A pattern of what security groups may be called (AWS: CreateSecurityGroup)."""
+GROUP_DESCRIPTION = f"[ {_OF_GROUP_NAMES}]{{0,255}}"
+"""The same of what the API takes for a description of a group or of a rule. A fleet file may say any line."""
 DEFAULT_GROUP_NAME = "default"
 
 

@@ -12,7 +12,7 @@ from hatchway.errors import reason
 from hatchway.installation.api_location import ApiLocation
 from hatchway.settings import DataDirectory
 
-log = structlog.get_logger("hatchway.control")
+log = structlog.get_logger("hatchway.server")
 
 _OPENED: Final = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

@@ -23,7 +23,7 @@ from hatchway.settings import Address, DataDirectory
 _MOST_TOLD: Final = 20
 """Names in one event of the log: there may be thousands."""
 
-log = structlog.get_logger("hatchway.supervisor")
+log = structlog.get_logger("hatchway.server")
 
 
 def renew_when_due(options: ServerOptions, api: Address, gateway: str = "") -> None:

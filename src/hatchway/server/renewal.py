@@ -23,7 +23,7 @@ _ASK_SECONDS: Final = 60.0
 _ISSUE_SECONDS: Final = 3_600.0
 """Between two looks of a server that has the CA's key at its own certificate."""
 
-log = structlog.get_logger("hatchway.renewal")
+log = structlog.get_logger("hatchway.server")
 
 
 def ask(directory: DataDirectory, joined: Joined, names: Sequence[str]) -> None:

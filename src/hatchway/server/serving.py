@@ -33,7 +33,7 @@ from hatchway.supervision.service_manager import ServiceManager
 from hatchway.supervision.supervised import Supervised
 from hatchway.supervision.supervisor import Program, supervise
 
-log = structlog.get_logger("hatchway.supervisor")
+log = structlog.get_logger("hatchway.server")
 
 
 def serve_both(options: ServerOptions) -> None:

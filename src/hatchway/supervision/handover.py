@@ -32,7 +32,7 @@ A server of another version reads it: it does not change.
 
 _ANSWER_SECONDS: Final = 5.0
 
-log = structlog.get_logger("hatchway.supervisor")
+log = structlog.get_logger("hatchway.supervision")
 
 
 class Handover:

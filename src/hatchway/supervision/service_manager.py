@@ -20,7 +20,7 @@ _SECONDS: Final = 5.0
 _FIRST_DESCRIPTOR: Final = 3
 _MOST_DESCRIPTORS: Final = 4096
 
-log = structlog.get_logger("hatchway.supervisor")
+log = structlog.get_logger("hatchway.supervision")
 
 
 class ServiceManager:

@@ -33,7 +33,7 @@ REPLACED: Final = b"S"
 
 _PR_SET_PDEATHSIG: Final = 1
 
-log = structlog.get_logger("hatchway")
+log = structlog.get_logger("hatchway.supervision")
 
 
 class Supervised:

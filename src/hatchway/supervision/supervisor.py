@@ -29,7 +29,7 @@ _LONGEST_PAUSE: Final = 30.0
 _STEADY_SECONDS: Final = 60.0
 _REFRESH_SECONDS: Final = 86_400.0
 
-log = structlog.get_logger("hatchway.supervisor")
+log = structlog.get_logger("hatchway.supervision")
 
 
 @dataclass(frozen=True, slots=True)

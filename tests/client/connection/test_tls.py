@@ -208,6 +208,16 @@ def test_where_a_ca_is_not_known_an_environment_that_names_another_is_told_of(
     monkeypatch.setenv("AWS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
     assert "AWS_CA_BUNDLE is set" in unknown_ca()
     assert "unset it" in unknown_ca()
+    assert "unset it" in unknown_ca("/etc/ssl/certs/ca-certificates.crt")
+
+
+def test_where_the_ca_bundle_that_was_given_has_not_the_ca_nothing_else_is_blamed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for environment in ("", "/etc/ssl/certs/ca-certificates.crt"):
+        monkeypatch.setenv("AWS_CA_BUNDLE", environment)
+        said = unknown_ca("/home/alice/ca.pem")
+        assert said == "it comes from no CA in /home/alice/ca.pem: give the server's with --ca-bundle"
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,7 @@ def test_rules_are_tagged_like_anything_else(account: World, ec2: Any, group: st
         ([{**SSH, "IpRanges": [{"CidrIp": "fd00::/8"}]}], "InvalidParameterValue"),
         ([{**SSH, "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "x" * 256}]}], INVALID),
         ([{**SSH, "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "a\nb"}]}], "InvalidParameterValue"),
+        ([{**SSH, "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "a<b"}]}], "InvalidParameterValue"),
         ([{**SSH, "UserIdGroupPairs": [{"GroupId": "sg-0000000000000000f"}]}], "InvalidGroup.NotFound"),
         ([{**SSH, "UserIdGroupPairs": [{"GroupId": OTHER_DEFAULT_GROUP}]}], "InvalidGroup.NotFound"),
         ([{**SSH, "UserIdGroupPairs": [{"GroupName": "default"}]}], "UnsupportedOperation"),

@@ -113,7 +113,8 @@ def checks_of(
                 parameters["AccessKeyId"] = key.id
             call = Asking(
                 tx=tx, vault=module_world.plane.vault, gateway_vault=GATEWAY_KEY, arns=ARNS, caller=caller,
-                parameters=parameters, context={}, now=NOW, request_id="", random_bytes=partial(bytes),
+                operation=name, parameters=parameters, context={}, now=NOW, request_id="",
+                random_bytes=partial(bytes),
             )  # fmt: skip
             with pytest.raises((Stop, ServiceError)):
                 OPERATIONS["iam", name].run(call)

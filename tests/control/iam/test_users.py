@@ -140,6 +140,19 @@ def test_lists_come_in_pages(world: World) -> None:
     assert "Marker" not in pages[-1]
 
 
+def test_a_marker_is_for_the_operation_that_gave_it_alone(world: World) -> None:
+    iam = world.client("iam")
+    for name in ("a-user", "b-user"):
+        iam.create_user(UserName=name)
+    marker = iam.list_users(MaxItems=1)["Marker"]
+    assert iam.list_users(Marker=marker, MaxItems=1)["Users"][0]["UserName"] == "b-user"
+    for other in (iam.list_groups, iam.list_roles, iam.get_account_authorization_details):
+        with pytest.raises(ClientError, match="Invalid Marker: use one that this operation gave"):
+            other(Marker=marker)
+    # A version before named none, and may have given the page before.
+    assert iam.list_users(Marker=marker.partition(".")[2], MaxItems=1)["Users"][0]["UserName"] == "b-user"
+
+
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [

@@ -159,7 +159,7 @@ class HttpConnection:
         shown = printable(self._url)
         if isinstance(error, ssl.SSLCertVerificationError):
             said = printable(str(error.verify_message)).rstrip(".")
-            hint = advice(error, unknown_ca())
+            hint = advice(error, unknown_ca(self._trust().ca_bundle))
             return ApiError("", "", f'SSL validation failed for "{shown}": {said}: {hint}')
         if isinstance(error, ssl.SSLError) and not as_while_restarting(error):
             reason = printable(str(error.reason or error))

@@ -48,14 +48,21 @@ def advice(error: ssl.SSLCertVerificationError, usual: str) -> str:
     return usual
 
 
-def unknown_ca() -> str:
+def unknown_ca(ca_bundle: str | None = None) -> str:
     """What to do where a certificate's CA is not known. Whoever has a profile with the CA finds nothing wrong
-    with it while the environment says another."""
-    if os.environ.get("AWS_CA_BUNDLE"):
+    with it while the environment says another.
+
+    Args:
+        ca_bundle: which was asked, where that is known here.
+    """
+    of_environment = os.environ.get("AWS_CA_BUNDLE")
+    if of_environment and ca_bundle in (None, of_environment):
         return (
             "AWS_CA_BUNDLE is set, so that the profile's ca_bundle does not count: unset it, or give the CA"
             " with --ca-bundle"
         )
+    if ca_bundle is not None:
+        return f"it comes from no CA in {printable(ca_bundle)}: give the server's with --ca-bundle"
     return "give the CA with --ca-bundle or AWS_CA_BUNDLE"
 
 
@@ -123,12 +130,15 @@ def _core_context(ca_bundle: str | None) -> Context:
 class Trust:
     """The system's certificates and those of a CA bundle, a file or a directory, each read when it is needed.
 
+    Attributes:
+        ca_bundle: that one's path.
+
     Raises:
         InvalidOption: there are no certificates in the bundle.
     """
 
     def __init__(self, ca_bundle: str | None) -> None:
-        self._ca_bundle = ca_bundle
+        self.ca_bundle = ca_bundle
         self._read = self._as_they_are()
         self._found_first = self._quick()
 
@@ -138,7 +148,7 @@ class Trust:
         if self._as_they_are() == self._read:
             return
         with suppress(ClientError, OSError):
-            fresh = Trust(self._ca_bundle)
+            fresh = Trust(self.ca_bundle)
             for name in ("everything", "compiled"):
                 if name in vars(self):
                     getattr(fresh, name)
@@ -147,30 +157,30 @@ class Trust:
     def _as_they_are(self) -> tuple[tuple[int, int, int] | None, ...]:
         """Of each file and directory what tells whether it is still the same."""
         of_system = ssl.get_default_verify_paths()
-        return tuple(map(_state, (self._ca_bundle, of_system.cafile, of_system.capath)))
+        return tuple(map(_state, (self.ca_bundle, of_system.cafile, of_system.capath)))
 
     def _quick(self) -> ssl.SSLContext | None:
         """What takes no time to read; None where that is nothing."""
         directory = ssl.get_default_verify_paths().capath
         hashed = directory is not None and _is_hashed(directory)
-        if self._ca_bundle is None and not hashed:
+        if self.ca_bundle is None and not hashed:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if hashed:
             context.load_verify_locations(capath=directory)
-        if self._ca_bundle is not None:
-            trust_bundle(context, self._ca_bundle)
+        if self.ca_bundle is not None:
+            trust_bundle(context, self.ca_bundle)
         return context
 
     @cached_property
     def everything(self) -> ssl.SSLContext:
         """What decides by all of them."""
-        return trust(self._ca_bundle)
+        return trust(self.ca_bundle)
 
     @cached_property
     def compiled(self) -> Context:
         """The same for the compiled core, which must be there."""
-        return _core_context(self._ca_bundle)
+        return _core_context(self.ca_bundle)
 
     def connect(self, dial: Callable[[], socket.socket], name: str) -> ssl.SSLSocket:
         """A connection by TLS with whoever proves to be of that name.

@@ -269,7 +269,7 @@ def as_the_system_says(error: Exception) -> Exception:
 
 def not_trusted(route: Route, error: ssl.SSLCertVerificationError) -> GatewayUnreachable:
     """A gateway whose certificate is none that we trust."""
-    usual = f"{unknown_ca()}, or add it to the system's with 'hatchway trust install'"
+    usual = f"{unknown_ca(route.ca_bundle)}, or add it to the system's with 'hatchway trust install'"
     said = f"its certificate is not trusted ({printable(error.verify_message)}): {advice(error, usual)}"
     return GatewayUnreachable(str(route), said, passing=False)
 

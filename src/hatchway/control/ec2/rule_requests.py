@@ -1,5 +1,6 @@
 """Rules of security groups as requests write them, and as answers tell them."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,8 +9,7 @@ from hatchway.control.ec2.cidrs import read_cidr
 from hatchway.control.ec2.listing import tag_results
 from hatchway.control.ec2.resource_ids import SECURITY_GROUP
 from hatchway.control.operations import Call
-from hatchway.domain.network import ANY_ICMP_TYPE, ANY_PORT, ICMP, Rule, SecurityGroupRule
-from hatchway.domain.text import line_problem
+from hatchway.domain.network import ANY_ICMP_TYPE, ANY_PORT, GROUP_DESCRIPTION, ICMP, Rule, SecurityGroupRule
 from hatchway.protocol import ServiceError
 
 ANY_PROTOCOL: Final = "-1"
@@ -23,6 +23,7 @@ _PROTOCOLS: Final[Mapping[str, str]] = {
 }
 _GROUP: Final = "sg-"
 _LONGEST: Final = 255
+_description_of: Final = re.compile(GROUP_DESCRIPTION).fullmatch
 _LONGEST_ECHO: Final = 64
 
 NO_PREFIX_LISTS: Final = {"IpPermissions.PrefixListIds": (), "IpPermissions.UserIdGroupPairs.GroupName": ()}
@@ -106,16 +107,18 @@ def read_rule(request: Mapping[str, Any]) -> RequestedRule:
     return RequestedRule(Rule(protocol, *_ports(protocol, request), peers[0]), _description(request) or "")
 
 
-def check_description(text: str) -> str:
+def check_description(text: str, what: str = "rule") -> str:
     """
     Raises:
-        ServiceError: no rule or group can have this description.
+        ServiceError: no rule or group (`what` it is) can have this description (AWS: CreateSecurityGroup,
+            IpRange).
     """
-    problem = line_problem(text)
-    if problem is not None:
-        raise ServiceError("InvalidParameterValue", f"The description {problem}.")
-    if len(text) > _LONGEST:
-        raise ServiceError("InvalidParameterValue", f"A description has at most {_LONGEST} characters.")
+    if not _description_of(text):
+        raise ServiceError(
+            "InvalidParameterValue",
+            f"Invalid {what} description. Valid descriptions are strings less than {_LONGEST + 1} characters"
+            " from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*",
+        )
     return text
 
 

@@ -23,7 +23,7 @@ def create_security_group(call: Call) -> Result:
     """Makes a group in a VPC that lets nothing in and everything out."""
     parameters = call.parameters
     name, vpc_id = parameters["GroupName"], parameters.get("VpcId")
-    description = check_description(parameters["Description"])
+    description = check_description(parameters["Description"], "security group")
     if not description:
         raise ServiceError("MissingParameter", "The request must contain the parameter GroupDescription")
     if not _name(name) or name.lower().startswith(_ID):

@@ -40,7 +40,7 @@ def page_of(call: Call, items: Sequence[Item], key: Callable[[Item], str]) -> Pa
     after, size = _asked(call)
     rest = sorted((item for item in items if key(item) > after), key=key)
     page = rest[:size]
-    return Page(page, make_token(key(page[-1])) if len(rest) > size else None)
+    return Page(page, _marker(call, key(page[-1])) if len(rest) > size else None)
 
 
 def page_of_rows(call: Call, rows: Rows[Any], column: Column[str], *conditions: Any) -> Page[Any]:
@@ -54,7 +54,7 @@ def page_of_rows(call: Call, rows: Rows[Any], column: Column[str], *conditions: 
     after, size = _asked(call)
     found = rows.find(column > after, *conditions, limit=size + 1, order=(column,))
     page = found[:size]
-    return Page(page, make_token(getattr(page[-1], column.name)) if len(found) > size else None)
+    return Page(page, _marker(call, getattr(page[-1], column.name)) if len(found) > size else None)
 
 
 def page_of_sections(
@@ -90,7 +90,8 @@ def page_of_sections(
     if characters is not None:
         together = accumulate(characters(page))
         page = page[: max(1, sum(1 for sum_ in together if sum_ <= MOST_CHARACTERS))]
-    return Page(page, make_token(f"{page[-1][0]}:{page[-1][1].name}") if len(found) > len(page) else None)
+    more = len(found) > len(page)
+    return Page(page, _marker(call, f"{page[-1][0]}:{page[-1][1].name}") if more else None)
 
 
 def path_begins(call: Call, columns: Any) -> ColumnElement[bool]:
@@ -101,14 +102,24 @@ def path_begins(call: Call, columns: Any) -> ColumnElement[bool]:
 
 def _asked(call: Call) -> tuple[str, int]:
     """After which key the page begins, and how long it is."""
-    return _position(call.parameters.get("Marker")), call.parameters.get("MaxItems") or _DEFAULT_SIZE
+    after = _position(call.operation, call.parameters.get("Marker"))
+    return after, call.parameters.get("MaxItems") or _DEFAULT_SIZE
 
 
-def _position(marker: str | None) -> str:
+def _marker(call: Call, key: str) -> str:
+    """With the operation before the token: versions without that refuse it, and do not begin elsewhere."""
+    return f"{call.operation}.{make_token(key)}"
+
+
+def _position(operation: str, marker: str | None) -> str:
     if marker is None:
         return ""
+    # One of a version before names no operation.
+    given, named, token = marker.rpartition(".")
     try:
-        return read_token(marker)
+        if named and given != operation:
+            raise InvalidToken
+        return read_token(token)
     except InvalidToken:
         raise _invalid_marker() from None
 

@@ -41,7 +41,7 @@ LOOK: Final = 0.5
 Gained = Callable[[Transaction, str], None]
 """Called in the transaction that takes a role, with where its last leader has worked: empty if unknown."""
 
-log = structlog.get_logger("hatchway.control.leadership")
+log = structlog.get_logger("hatchway.store")
 
 
 class LeadershipLost(Exception):
