@@ -23,8 +23,6 @@ from hatchway.keys.key_files import Keys
 from hatchway.keys.vault import Unsealable, Vault
 from hatchway.store import Transaction
 
-KEY_BYTES: Final = 32
-"""Of a machine's key, public or private (RFC 7748, X25519)."""
 MASTER: Final = "master"
 GATEWAY: Final = "gateway"
 """The kinds of keys that machines are given."""

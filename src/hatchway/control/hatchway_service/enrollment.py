@@ -6,6 +6,7 @@ from typing import Final
 from hatchway.access.authorization import Check
 from hatchway.access.context import request_tag_keys
 from hatchway.account.host_tokens import new_host_token
+from hatchway.control.ec2.listing import tag_results
 from hatchway.control.hatchway_service.hosts import (
     instance_check,
     new_tag_checks,
@@ -13,7 +14,6 @@ from hatchway.control.hatchway_service.hosts import (
     require_groups,
     require_instance,
     require_subnet,
-    tag_list,
     tags_of,
 )
 from hatchway.control.hatchway_service.paging import DEFAULT_SIZE, make_token, position_of
@@ -153,7 +153,7 @@ def _result(arns: Arns, token: EnrollmentToken) -> Result:
         "EnrollmentTokenArn": arns.enrollment_token(token.id),
         "SubnetId": token.subnet_id,
         "SecurityGroupIds": list(token.security_group_ids) or None,
-        "Tags": tag_list(token.tags),
+        "Tags": tag_results(token.tags),
         "MaxUses": token.max_uses,
         "Uses": token.uses,
         "CreatedBy": token.created_by,

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hatchway.access.authorization import Check, Context
 from hatchway.access.context import request_tag_keys, resource_tag_keys
+from hatchway.control.ec2.listing import tag_results
 from hatchway.control.ec2.resources import INSTANCES, zone_keys
 from hatchway.control.hatchway_service.registration import Registration, changed, registered
 from hatchway.control.operations import Call, Result, operation
@@ -242,11 +243,6 @@ def tags_of(given: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return tags
 
 
-def tag_list(tags: Tags) -> list[dict[str, str]]:
-    """Tags as answers have them."""
-    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
-
-
 def instance_result(arns: Arns, instance: Instance) -> Result:
     """An instance as answers have it."""
     return {
@@ -260,7 +256,7 @@ def instance_result(arns: Arns, instance: Instance) -> Result:
         "SecurityGroupIds": list(instance.security_group_ids),
         "State": instance.state.value,
         "InstanceType": instance.instance_type,
-        "Tags": tag_list(instance.tags),
+        "Tags": tag_results(instance.tags),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from hatchway.gateway.snapshot.dependencies import DependencyIndex
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.dependencies import Dependency
     from hatchway.gateway.tunnel.relay import Relay
     from hatchway.transport.websocket.close import Closure
-
-_NOTHING: Final[dict[str, Any]] = {}
 
 
 class Registry:
