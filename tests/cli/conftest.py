@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -116,13 +117,18 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def installed(template: Path, tmp_path: Path) -> Installed:
+    return installation_in(tmp_path, template)
+
+
+def installation_in(directory: Path, template: Path) -> Installed:
+    """A copy of the template."""
     variables = {
-        "HATCHWAY_DATA_DIR": str(tmp_path / "data"),
-        "AWS_CONFIG_FILE": str(tmp_path / "aws" / "config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "aws" / "credentials"),
+        "HATCHWAY_DATA_DIR": str(directory / "data"),
+        "AWS_CONFIG_FILE": str(directory / "aws" / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(directory / "aws" / "credentials"),
     }
-    shutil.copytree(template, tmp_path / "data")
-    return Installed(tmp_path / "data", variables)
+    shutil.copytree(template, directory / "data")
+    return Installed(directory / "data", variables)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +162,13 @@ Serve = Callable[..., Server]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
+    """As `servers`."""
+    with servers(tmp_path) as serve:
+        yield serve
+
+
+@contextmanager
+def servers(logs: Path) -> Iterator[Serve]:
     """Starts servers on ports of their own, and stops what is left of them in the end.
 
     With `programs=True` the planes are programs of their own, as in earnest, for what depends on how Python
@@ -165,7 +178,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     def serve(installed: Installed, *arguments: str, programs: bool = False) -> Server:
         ports = ("--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0")
-        log = tmp_path / f"server-{len(started)}.log"
+        log = logs / f"server-{len(started)}.log"
         # A fork of what has imported everything.
         command = ("serve", *ports, *arguments)
         process = Command(*command, variables=installed.variables, errors=log, programs=programs)
@@ -174,6 +187,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         assert line.startswith("ready "), log.read_text()
         return Server(process, dict(word.split("=", 1) for word in line.split()[1:]))
 
-    yield serve
-    for process in started:
-        process.end()
+    try:
+        yield serve
+    finally:
+        for process in started:
+            process.end()

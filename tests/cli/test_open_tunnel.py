@@ -6,11 +6,21 @@ import shlex
 import socket
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND, environment
-from tests.cli.conftest import FLEET, Installed, Serve, alice_s_client, create_endpoint
+from tests.cli.conftest import (
+    FLEET,
+    Installed,
+    Serve,
+    alice_s_client,
+    create_endpoint,
+    installation_in,
+    servers,
+)
 from tests.e2e.waiting import wait_until
 from tests.transport.harness import silent_port
 
@@ -22,29 +32,59 @@ REASON = (
 )
 
 
-@pytest.fixture
-def alice(installed: Installed, serve: Serve) -> Installed:
+@pytest.fixture(scope="module")
+def alice(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """An installation that serves, with an endpoint and alice's profile."""
-    serve(installed)
-    assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
-    create_endpoint(installed)
-    return installed
+    directory = tmp_path_factory.mktemp("alice")
+    installed = installation_in(directory, template)
+    with servers(directory) as serve:
+        serve(installed)
+        assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
+        create_endpoint(installed)
+        yield installed
 
 
-def open_tunnel(installed: Installed, port: int, *, stdin: int, stdout: int) -> "subprocess.Popen[bytes]":
-    arguments = ("--profile", "alice", "--instance-id", "i-0123456789abcdef0", "--remote-port", str(port))
-    return subprocess.Popen(
-        [*COMMAND, "open-tunnel", *arguments],
-        env=environment(installed.variables), stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
-    )  # fmt: skip
+@contextmanager
+def program(
+    installed: Installed, *arguments: str, stdin: int, stdout: int, cwd: Path | None = None
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """A command that runs, and is gone afterwards whatever becomes of the test."""
+    with subprocess.Popen(
+        [*COMMAND, *arguments], env=environment(installed.variables), cwd=cwd,
+        stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def open_tunnel(
+    installed: Installed, port: int, *, stdin: int, stdout: int
+) -> "AbstractContextManager[subprocess.Popen[bytes]]":
+    arguments = ("--profile", "alice", "--instance-id", INSTANCE, "--remote-port", str(port))
+    return program(installed, "open-tunnel", *arguments, stdin=stdin, stdout=stdout)
+
+
+@contextmanager
+def target(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port of the host while `serve` takes connections there, all of which it has seen to in the end."""
+    with socket.create_server((HOST, 0)) as listening:
+        serving = threading.Thread(target=serve, args=[listening], daemon=True)
+        serving.start()
+        yield listening.getsockname()[1]
+        serving.join(60)
+        assert not serving.is_alive()
 
 
 def test_a_host_that_does_not_answer_is_told_of_though_input_has_ended(alice: Installed) -> None:
     nobody_reads, output = os.pipe()
     os.close(nobody_reads)
-    with silent_port(HOST) as port:
-        heard = open_tunnel(alice, port, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        unheard = open_tunnel(alice, port, stdin=subprocess.DEVNULL, stdout=output)
+    with (
+        silent_port(HOST) as port,
+        open_tunnel(alice, port, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as heard,
+        open_tunnel(alice, port, stdin=subprocess.DEVNULL, stdout=output) as unheard,
+    ):
         os.close(output)
         for tunnel in (heard, unheard):
             _, errors = tunnel.communicate(timeout=60)
@@ -66,12 +106,9 @@ def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming_or_waits_for_
             threading.Event().wait(2.5)
             connection.sendall(answer)
 
-    with socket.create_server((HOST, 0)) as listening:
-        host = threading.Thread(target=serve_once, args=[listening])
-        host.start()
-        tunnel = open_tunnel(alice, listening.getsockname()[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with target(serve_once) as port, open_tunnel(alice, port, **piped) as tunnel:
         output, errors = tunnel.communicate(b"QUIT\r\n", timeout=60)
-        host.join(30)
     assert asked == [b"QUIT\r\n"]
     assert (tunnel.returncode, errors) == (0, b"")
     assert output == answer
@@ -81,13 +118,8 @@ def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming_or_waits_for_
         with connection, connection.makefile("rb") as file:
             connection.sendall(file.read()[::-1])
 
-    with socket.create_server((HOST, 0)) as listening:
-        host = threading.Thread(target=serve_at_the_end, args=[listening])
-        host.start()
-        port = listening.getsockname()[1]
-        tunnel = open_tunnel(alice, port, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with target(serve_at_the_end) as port, open_tunnel(alice, port, **piped) as tunnel:
         output, errors = tunnel.communicate(answer, timeout=60)
-        host.join(30)
     assert (tunnel.returncode, errors) == (0, b"")
     assert output == answer[::-1]
 
@@ -96,9 +128,9 @@ def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming_or_waits_for_
 def test_streams_that_are_closed_are_not_taken_for_those_of_a_connection_that_got_their_numbers(
     alice: Installed, closed: str
 ) -> None:
-    asked: list[bytes] = []
     with socket.create_server((HOST, 0)) as listening:
-        listening.settimeout(3)
+        # For what would still be on its way when the command has ended.
+        listening.settimeout(0.5)
         port = listening.getsockname()[1]
         words = ("open-tunnel", "--profile", "alice", "--instance-id", INSTANCE, "--remote-port", str(port))
         done = subprocess.run(
@@ -107,7 +139,7 @@ def test_streams_that_are_closed_are_not_taken_for_those_of_a_connection_that_go
             check=False,
         )  # fmt: skip
         with pytest.raises(TimeoutError):
-            asked.append(listening.accept()[0].recv(100))
+            listening.accept()
     told = b"hatchway: standard input and output must both be open, or give --local-port\n"
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr == (b"" if "2>" in closed else told)
@@ -128,45 +160,28 @@ def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs_that_tells_of_
                 connection.sendall(b"welcome")
                 told.wait(30)
 
-    with socket.create_server((HOST, 0)) as listening:
-        host = threading.Thread(target=greet, args=[listening])
-        host.start()
-        port = str(listening.getsockname()[1])
+    with target(greet) as port:
+        options = ("--profile", "alice", "--max-tunnel-duration", "61")
         # The beginning of its id is enough.
-        commands = (
-            ["forward", "i-01234", f"{port}:0", "--profile", "alice", "--max-tunnel-duration", "61"],
-            [
-                "rdp",
-                "i-01234",
-                "--remote-port",
-                port,
-                "--no-start",
-                "--file",
-                "host.rdp",
-                "--profile",
-                "alice",
-                "--max-tunnel-duration",
-                "61",
-            ],
-        )
-        for command in commands:
-            with subprocess.Popen(
-                [*COMMAND, *command], env=environment(alice.variables), cwd=tmp_path,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            ) as process:  # fmt: skip
+        for command in (
+            ("forward", "i-01234", f"{port}:0"),
+            ("rdp", "i-01234", "--remote-port", str(port), "--no-start", "--file", "host.rdp"),
+        ):
+            with program(
+                alice, *command, *options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=tmp_path
+            ) as process:
                 assert process.stdout is not None
-                line = next(line for line in process.stdout if line.startswith("Listening"))
-                local = int(line.rstrip(".\n").rpartition(" ")[2])
-                with socket.create_connection(("127.0.0.1", local), timeout=30) as connection:
+                line = next(line for line in process.stdout if line.startswith(b"Listening"))
+                local = local_port(line)
+                with socket.create_connection(("127.0.0.1", local), timeout=60) as connection:
                     assert connection.recv(100) == b"welcome"
-                    notice = next(line for line in process.stdout if "maximum duration" in line)
-                    assert notice == NOTICE
+                    notice = next(line for line in process.stdout if b"maximum duration" in line)
+                    assert notice.decode() == NOTICE
                     told.set()
                 process.terminate()
-                assert process.communicate(timeout=30)[1] == ""
+                assert process.communicate(timeout=60)[1] == b""
                 told.clear()
             assert process.returncode == 143
-        host.join(30)
     assert f"full address:s:127.0.0.1:{local}\r\n" in (tmp_path / "host.rdp").read_bytes().decode()
 
 
@@ -177,27 +192,25 @@ def test_a_listener_whose_lines_nobody_reads_any_more_goes_on(alice: Installed) 
             with connection:
                 connection.sendall(b"welcome")
 
-    with socket.create_server((HOST, 0)) as listening:
-        host = threading.Thread(target=greet, args=[listening])
-        host.start()
-        port = listening.getsockname()[1]
-        with subprocess.Popen(
-            [*COMMAND, "forward", "i-01234", f"{port}:0", "--profile", "alice"],
-            env=environment(alice.variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        ) as process:  # fmt: skip
+    with target(greet) as port:
+        command = ("forward", "i-01234", f"{port}:0", "--profile", "alice")
+        with program(alice, *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
-            local = int(process.stdout.readline().rstrip(".\n").rpartition(" ")[2])
+            local = local_port(process.stdout.readline())
             # As `hatchway forward … | head -1` does.
             process.stdout.close()
             for _ in range(2):
-                with socket.create_connection(("127.0.0.1", local), timeout=30) as connection:
+                with socket.create_connection(("127.0.0.1", local), timeout=60) as connection:
                     assert connection.recv(100) == b"welcome"
             process.terminate()
             assert process.stderr is not None
-            assert process.stderr.read() == ""
+            assert process.stderr.read() == b""
+            process.wait(60)
         assert process.returncode == 143
-        host.join(30)
+
+
+def local_port(line: bytes) -> int:
+    return int(line.rstrip(b".\n").rpartition(b" ")[2])
 
 
 UNLESS_CLOSED = """
@@ -254,13 +267,11 @@ def test_an_endpoint_that_policies_deny_has_another_tried_by_open_tunnel_and_by_
             with connection:
                 connection.sendall(b"welcome")
 
-    with socket.create_server((HOST, 0)) as listening:
-        port = str(listening.getsockname()[1])
+    with target(greet) as number:
+        port = str(number)
         closed, proxy_command = dry_run()
         (open_one,) = endpoints - {closed}
         close_endpoint(installed, closed)
-        host = threading.Thread(target=greet, args=[listening], daemon=True)
-        host.start()
         # As ssh runs it.
         by_ssh = subprocess.run(
             ["sh", "-c", f"exec {proxy_command.replace('%%', '%')}"],
@@ -272,7 +283,6 @@ def test_an_endpoint_that_policies_deny_has_another_tried_by_open_tunnel_and_by_
         assert dry_run()[0] == open_one
         by_us = alice.run("open-tunnel", INSTANCE, "--remote-port", port, "--profile", "alice")
         assert (by_us.returncode, by_us.stdout) == (0, "welcome"), by_us.stderr
-        host.join(30)
 
         close_endpoint(installed, open_one)
         refused = alice.run("open-tunnel", INSTANCE, "--remote-port", port, "--profile", "alice")
@@ -305,16 +315,13 @@ def test_a_machine_with_a_wrong_clock_is_told_once_and_opens_tunnels(alice: Inst
         with connection:
             connection.sendall(b"welcome")
 
-    with socket.create_server((HOST, 0)) as listening:
-        host = threading.Thread(target=greet, args=[listening], daemon=True)
-        host.start()
-        options = ["--profile", "alice", "--remote-port", str(listening.getsockname()[1])]
+    with target(greet) as port:
+        options = ["--profile", "alice", "--remote-port", str(port)]
         done = subprocess.run(
             [COMMAND[0], "-c", ANOTHER_TIME, "open-tunnel", INSTANCE, *options],
             env=environment(alice.variables), stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=60, check=False,
         )  # fmt: skip
-        host.join(30)
     assert (done.returncode, done.stdout) == (0, "welcome"), done.stderr
     assert done.stderr == (
         "hatchway: this machine's clock is 180 minutes behind the server's, whose time is used: set it\n"
