@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,11 @@ Start = Callable[[str], Peer]
 
 @contextmanager
 def answering(
-    directory: Path, ca: KeyPair, body: str, names: Sequence[str] = ("localhost", "127.0.0.1")
+    directory: Path,
+    ca: KeyPair,
+    body: str,
+    names: Sequence[str] = ("localhost", "127.0.0.1"),
+    clock_is_off_by: float = 0.0,
 ) -> Iterator[Peer]:
     pair = issue_server_certificate(ca, names, NOW)
     (directory / "server.pem").write_bytes(pair.certificate + pair.key)
@@ -47,9 +52,8 @@ def answering(
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await reader.readuntil(b"\r\n\r\n")
-            head = (
-                f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nDate: {formatdate(usegmt=True)}\r\n\r\n"
-            )
+            date = formatdate(time.time() + clock_is_off_by, usegmt=True)
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nDate: {date}\r\n\r\n"
             writer.write((head + body).encode())
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
@@ -119,6 +123,21 @@ def test_a_gateway_at_another_port_is_warned_of_and_so_is_a_system_that_does_not
     assert found["gateway localhost"].status is Status.WARNING
     assert "the AWS CLI connects to 443 alone" in found["gateway localhost"].seen
     assert found["system trust"].status is Status.WARNING
+
+
+def test_a_gateway_whose_clock_is_an_hour_off_is_an_error(tmp_path: Path, ca: KeyPair) -> None:
+    with answering(tmp_path, ca, '{"Message": "/openTunnel"}', clock_is_off_by=-3600) as late:
+        found = list(check_gateway("localhost", late.port, late.ca_certificate, NOW))
+    (clock,) = [finding for finding in found if finding.check == "clock"]
+    assert clock.status is Status.ERROR
+    assert "this machine and the gateway localhost are 3" in clock.seen
+
+
+def test_a_ca_file_that_is_none_is_not_blamed_on_who_listens(api: Peer, tmp_path: Path) -> None:
+    (tmp_path / "none.pem").write_text("nothing")
+    (finding,) = check_api("127.0.0.1", api.port, tmp_path / "none.pem", NOW).findings
+    assert "none.pem holds no certificate in PEM form" in finding.seen
+    assert finding.advice == "give a CA certificate that can be read"
 
 
 def test_what_is_no_gateway_is_told_apart(api: Peer) -> None:

@@ -1,13 +1,17 @@
 """What is told of a data directory, and of a store that does not keep what was acknowledged."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from hatchway.doctor.data_directory import check_disk, check_files
+from hatchway.doctor.data_directory import check_certificate_file, check_disk, check_files
 from hatchway.doctor.findings import Status
+from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 from hatchway.settings import DataDirectory
+
+NOW = datetime.now(UTC)
 
 
 def test_what_is_no_directory_is_said_to_be_none_and_is_not_to_be_changed(tmp_path: Path) -> None:
@@ -50,3 +54,29 @@ def test_a_disk_on_which_nothing_can_be_recorded_is_an_error_and_one_with_little
     (found,) = check_disk(DataDirectory(tmp_path))
     assert found.status is status
     assert found.seen.startswith(seen.format(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("days_later", "seen"),
+    [(0, []), (500, ["ended on"]), (-2, ["is good from"])],
+    ids=["good", "ended", "early"],
+)
+def test_of_the_certificate_s_own_file_it_is_told_that_it_is_not_good_now(
+    days_later: int, seen: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "server.pem"
+    file.write_bytes(
+        issue_server_certificate(create_ca("test", ["localhost"], NOW), ["localhost"], NOW).certificate
+    )
+    found = list(check_certificate_file(file, NOW + timedelta(days=days_later)))
+    assert [finding.status for finding in found] == [Status.ERROR] * len(seen)
+    assert all(words in finding.seen for words, finding in zip(seen, found, strict=True))
+
+
+def test_of_a_certificate_s_file_that_cannot_be_read_nothing_else_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "server.pem"
+    (missing,) = check_certificate_file(file, NOW)
+    file.write_text("nothing")
+    (damaged,) = check_certificate_file(file, NOW)
+    assert missing.seen == f"{file}: No such file or directory"
+    assert damaged.seen == f"{file} holds no certificate in PEM form that can be read"

@@ -24,7 +24,9 @@ from tests.store.postgresql_server import postgresql_server, server_programs
 from hatchway.cli.main import app
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation import restore
+from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.backup_set import content_of
+from hatchway.settings import Address, DataDirectory
 from hatchway.store import Store
 
 KEYS = ("master.key", "gateway.key", "ca.key", "ca.pem", "server.pem")
@@ -141,6 +143,19 @@ def test_only_the_owner_can_read_a_backup_and_what_is_restored_has_the_modes_of_
     run("restore", backed_up, "--data-dir", empty)
     assert modes(empty) == modes(original)
     assert stat.S_IMODE(empty.stat().st_mode) == 0o700
+
+
+def test_a_restored_installation_does_not_claim_that_its_api_is_where_the_other_is(
+    template: Path, tmp_path: Path, empty: Path
+) -> None:
+    data = shutil.copytree(template, tmp_path / "data")
+    certificate = DataDirectory(data).server_certificate
+    noted = ApiLocation.of(Address("10.0.1.9", 8443), "x", private_ca=True, certificate=certificate)
+    noted.write(DataDirectory(data))
+    run("backup", tmp_path / "backup", "--data-dir", data)
+    run("restore", tmp_path / "backup", "--data-dir", empty)
+    assert ApiLocation.read(DataDirectory(data)).url == "https://10.0.1.9:8443"
+    assert not ApiLocation.read(DataDirectory(empty)).noted
 
 
 def test_both_are_in_the_audit_trail(original: Path, backed_up: Path, empty: Path) -> None:

@@ -51,6 +51,16 @@ def test_processes_of_one_api_hold_their_note_together(directory: DataDirectory)
         assert _noted(directory) == "https://127.0.0.1:8443"
 
 
+def test_a_note_that_somebody_deletes_is_put_there_again_by_whoever_waits(directory: DataDirectory) -> None:
+    first, second = _note(directory, 8443), _note(directory, 9443)
+    first.put()
+    with closing(second):
+        second.put()
+        directory.api_location.unlink()
+        first.close()
+        wait_until(lambda: _noted(directory) == "https://127.0.0.1:9443")
+
+
 @pytest.mark.parametrize("left", ["", "{", json.dumps({"url": "https://127.0.0.1:1", "private_ca": True})])
 def test_a_note_whose_server_is_gone_is_replaced_at_once(directory: DataDirectory, left: str) -> None:
     directory.api_location.write_text(left)

@@ -43,16 +43,25 @@ class Answer:
     until: datetime
 
 
+class NoAuthority(OSError):
+    """The file of the CA that is to be trusted is none. The message says which."""
+
+
 def trusting(ca_certificate: Path | None) -> ssl.SSLContext:
     """A client's, who trusts the CA in that file; what the system trusts without one.
 
     Raises:
-        OSError: the file cannot be read, or holds none (`ssl.SSLError`).
+        NoAuthority: the file cannot be read, or holds none.
     """
     if ca_certificate is None:
         return ssl.create_default_context()
-    with as_owner_of(ca_certificate.absolute().parent):
-        return ssl.create_default_context(cafile=str(ca_certificate))
+    try:
+        with as_owner_of(ca_certificate.absolute().parent):
+            return ssl.create_default_context(cafile=str(ca_certificate))
+    except ssl.SSLError:
+        raise NoAuthority(f"{ca_certificate} holds no certificate in PEM form") from None
+    except OSError as problem:
+        raise NoAuthority(f"{ca_certificate}: {problem.strerror}") from None
 
 
 def get(
@@ -182,6 +191,8 @@ def check_gateway(
         return
     yield ok(what, f"it answers at port {wanted}")
     yield _certificate(f"certificate of {name}", answer.until, now)
+    if answer.date is not None:
+        yield check_skew(f"the gateway {name}", answer.date, datetime.now(UTC))
     if wanted != HTTPS_PORT:
         yield warning(
             what,
@@ -243,6 +254,8 @@ def _gateway_port(answer: Answer) -> int | None:
 
 def _why(problem: Exception) -> str:
     """In words for people: what Python and OpenSSL say, without the places in their own source."""
+    if isinstance(problem, NoAuthority):
+        return str(problem)
     if isinstance(problem, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {problem.verify_message}".rstrip(".")
     if isinstance(problem, ssl.SSLError):
@@ -266,9 +279,18 @@ def _advice(problem: Exception, plane: str, name: str) -> str:
                 " certificate of your own that has it"
             )
         if problem.verify_code in _OUT_OF_TIME:
-            return "see that this machine's clock is right, or renew it"
+            return (
+                "see that this machine's clock is right, and the server's; where the private CA issues it,"
+                " the server renews it by itself when it starts, or its log says why not; else put another in"
+                " its place and reload the server (SIGHUP)"
+            )
+        if problem.verify_code == _SELF_SIGNED:
+            return (
+                "it is self-signed: have this machine trust it (hatchway trust install --ca-certificate"
+                " FILE), or a CA issue another"
+            )
         return "give the CA that it comes from, put the whole chain into its file, or renew it"
-    if isinstance(problem, FileNotFoundError | PermissionError):
+    if isinstance(problem, NoAuthority):
         return "give a CA certificate that can be read"
     if isinstance(problem, ProxyFailed):
         return "docs/connecting.md says what each of these means"
@@ -277,6 +299,9 @@ def _advice(problem: Exception, plane: str, name: str) -> str:
 
 _OUT_OF_TIME: Final = frozenset({9, 10})
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
+
+_SELF_SIGNED: Final = 18
+"""X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT of OpenSSL."""
 
 _MISMATCHES: Final = frozenset({62, 64})
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""

@@ -8,15 +8,18 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
+from cryptography import x509
 
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
 from hatchway.doctor.postgresql import check_postgresql
 from hatchway.installation.installation import Installation, require_gateway_key
 from hatchway.keys.key_files import KeyProblem
+from hatchway.privileges import read_as_owner
 from hatchway.settings import DataDirectory
 
 _MIB: Final = 1 << 20
@@ -133,6 +136,28 @@ def check_gateway_key(installation: Installation) -> Iterator[Finding]:
     except KeyProblem as problem:
         seen, _, advice = str(problem).partition(": ")
         yield error("gateway key", seen, advice)
+
+
+def check_certificate_file(path: Path, now: datetime) -> Iterator[Finding]:
+    """What is wrong with the certificate that the API shows, of which a client may be told something else: of
+    one that is self-signed, not that it has ended."""
+    check = "certificate"
+    replace = "put another in its place and reload the server (SIGHUP)"
+    try:
+        certificate = x509.load_pem_x509_certificate(read_as_owner(path))
+    except OSError as problem:
+        yield error(check, f"{path}: {problem.strerror}", f"{replace}; until then it shows what it had read")
+        return
+    except ValueError:
+        yield error(check, f"{path} holds no certificate in PEM form that can be read", replace)
+        return
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    clock = "see that this machine's clock is right; if it is,"
+    if end < now:
+        yield error(check, f"{path} ended on {end:%Y-%m-%d}, so that clients refuse it", f"{clock} {replace}")
+    elif begin > now:
+        seen = f"{path} is good from {begin:%Y-%m-%d %H:%M} UTC on, and clients refuse it until then"
+        yield error(check, seen, f"{clock} {replace}")
 
 
 def _check_sqlite(installation: Installation) -> Iterator[Finding]:

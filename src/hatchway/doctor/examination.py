@@ -6,7 +6,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from hatchway.doctor.addresses import check_api, check_covered, check_gateway, check_name
-from hatchway.doctor.data_directory import check_disk, check_files, check_gateway_key, check_store
+from hatchway.doctor.data_directory import (
+    check_certificate_file,
+    check_disk,
+    check_files,
+    check_gateway_key,
+    check_store,
+)
 from hatchway.doctor.findings import Finding, error, unknown, warning
 from hatchway.doctor.machine import check_clock, check_core, check_kernel, check_open_files, server_processes
 from hatchway.doctor.registered_hosts import check_registered_hosts
@@ -68,6 +74,8 @@ def _check_planes(
     host, port = parts.hostname or "", parts.port or 443
     api = check_api(host, port, ca_certificate, now)
     yield from api.findings
+    if location.certificate is not None:
+        yield from check_certificate_file(location.certificate, now)
     yield from check_covered(names, host, port, ca_certificate)
     yield from _check_number_of_names(directory, installation)
     own_ca = directory.ca_certificate if directory.ca_certificate.exists() else None

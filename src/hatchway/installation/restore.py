@@ -77,6 +77,8 @@ def restore_backup(
                 _copy(source / name, aside / name, MODES[name])
             # What is restored is what was looked at, even if somebody writes there meanwhile.
             check_files(aside, backup)
+            # Where the API was: what is restored may be on another machine, beside the one that was copied.
+            DataDirectory(aside).api_location.unlink(missing_ok=True)
             _ready(store_url or DataDirectory(aside).store_url, source, backup, now)
         return backup, user_name(directory.path.stat().st_uid)
 

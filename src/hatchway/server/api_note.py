@@ -4,6 +4,7 @@ profiles and scripts."""
 import fcntl
 import os
 import threading
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -62,9 +63,9 @@ class ApiNote:
     def _take(self, *, wait: bool) -> bool:
         """Whether the note is this process's now; it is in the end, if it may wait for others."""
         path, own = self._directory.api_location, self._location.written()
-        if path.is_symlink():
-            path.unlink()
         while True:
+            if path.is_symlink():
+                path.unlink(missing_ok=True)
             descriptor = os.open(path, _OPENED, 0o644)
             try:
                 same = os.read(descriptor, len(own) + 1) == own
@@ -73,8 +74,8 @@ class ApiNote:
                 ):
                     self._location.write(self._directory)
                     return True
-                # While this one waited another file may have come into its place.
-                if not os.path.samestat(os.fstat(descriptor), path.lstat()):
+                # While this one waited another file may have come into its place, or none.
+                if not _is_at(path, descriptor):
                     continue
                 if same:
                     self._held, descriptor = descriptor, -1
@@ -85,6 +86,13 @@ class ApiNote:
             finally:
                 if descriptor >= 0:
                     os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock(descriptor: int, operation: int) -> bool:

@@ -146,7 +146,9 @@ def _run_control_plane(options: ServerOptions, supervised: Supervised | None) ->
         location = ApiLocation.of(
             address, without_wildcard(dns_names[0]), private_ca=private_ca, certificate=certificate
         )
-        ApiNote(location, options.directory).put()
+        note = ApiNote(location, options.directory)
+        note.put()
+        renewal.callback(note.close)
         announce_ready({"api": f"https://{address}"})
 
     with renewal, failures(settings.store_url):

@@ -1,4 +1,4 @@
-"""How the gateway says no: the HTTP answer to a request that gets no tunnel. Pure.
+"""How the gateway says no: the HTTP answer to a request that gets no tunnel. Pure, but for the clock.
 
 The AWS CLI prints its body as it is, and none of its headers; so the body names the request, for `hatchway
 explain`. A quota that is seen to be used up only after the upgrade closes the tunnel instead.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -45,8 +46,10 @@ class RequestRefused(Exception):
 
 
 def render_refusal(refusal: Refusal, request_id: str) -> bytes:
-    """The whole HTTP answer."""
-    headers = (("Content-Type", "application/json"), (REQUEST_ID_HEADER, request_id))
+    """The whole HTTP answer, which says what the time is here: a clock that is wrong refuses everybody (RFC
+    9110 section 6.6.1)."""
+    date = formatdate(usegmt=True)
+    headers = (("Date", date), ("Content-Type", "application/json"), (REQUEST_ID_HEADER, request_id))
     return render_answer(refusal.status, refusal.body(request_id), headers)
 
 
