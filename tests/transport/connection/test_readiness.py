@@ -296,3 +296,29 @@ def test_the_core_s_loop_goes_on_when_sockets_cannot_be_served(monkeypatch: pyte
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(test())
+
+
+@needs_core
+def test_of_one_whose_turn_is_yet_to_come_the_core_s_loop_tells_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is as readable at each look as before: all that wait would be queued again and again."""
+    monkeypatch.setattr(readiness_module, "MAX_ROUND", 0.0)
+
+    async def test() -> None:
+        calls: list[str] = []
+        with ExitStack() as stack:
+            readiness = Readiness(asyncio.get_running_loop())
+            for number in range(20):
+                sock = stack.enter_context(readable())
+                readiness.watch(sock.fileno(), READABLE, Noting(str(number), calls))
+            await until(lambda: len(calls) >= 200)
+            assert len(readiness._ready) <= 20
+            # And each has had its turn as often as any other.
+            counts = [calls.count(str(number)) for number in range(20)]
+            assert max(counts) - min(counts) <= 1
+            # What is new of one that waits is not lost.
+            waiting = readiness._ready[0][0]
+            readiness._tell([(waiting, WRITABLE)])
+            assert dict(readiness._ready)[waiting] == READABLE | WRITABLE
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(test())

@@ -123,6 +123,9 @@ class Readiness:
 
         So it calls at once what comes of them, and not after another look at what is ready.
         """
+        if self._ready:
+            ready = _once_each([*self._ready, *ready])
+            self._ready.clear()
         self._ready.extend(ready)
         if self._scheduled:
             return
@@ -187,3 +190,12 @@ class Readiness:
     def _failed(self, watcher: Watcher, problem: Exception) -> None:
         watcher.abort()
         self.loop.call_exception_handler({"message": "a connection had to be dropped", "exception": problem})
+
+
+def _once_each(told: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Each descriptor where it comes first, with all its events: one that waits for its turn is told of at
+    each look, and the queue would grow for as long as there is more to serve than there is time."""
+    events: dict[int, int] = {}
+    for descriptor, event in told:
+        events[descriptor] = events.get(descriptor, 0) | event
+    return list(events.items())
