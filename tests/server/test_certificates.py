@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from structlog.testing import capture_logs
 
 from hatchway.errors import CommandFailed
 from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
-from hatchway.server.certificates import check_certificate
+from hatchway.server.certificates import check_certificate, check_names
 
 
 @pytest.fixture
@@ -35,6 +36,36 @@ def test_a_file_that_is_not_there_is_named(files: tuple[Path, Path], lacking: in
     files[lacking].unlink()
     with pytest.raises(CommandFailed, match=f"^cannot read {files[lacking]}: No such file or directory$"):
         check_certificate(*files)
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_directory_in_the_place_of_a_file_is_named(files: tuple[Path, Path], wrong: int) -> None:
+    files[wrong].unlink()
+    files[wrong].mkdir()
+    with pytest.raises(CommandFailed, match=f"^cannot read {files[wrong]}: Is a directory$"):
+        check_certificate(*files)
+
+
+@pytest.mark.parametrize(
+    ("names", "lacking"),
+    [
+        (["localhost"], []),
+        (["localhost", "gw.example", "a.wild.example", "*.wild.example"], ["gw.example"]),
+        (["a.b.wild.example"], ["a.b.wild.example"]),
+    ],
+)
+def test_of_a_certificate_that_was_given_the_gateways_names_that_it_lacks_are_told(
+    names: list[str], lacking: list[str], tmp_path: Path
+) -> None:
+    now, certificate = datetime.now(UTC), tmp_path / "gateway.pem"
+    has = ["localhost", "*.wild.example"]
+    certificate.write_bytes(issue_server_certificate(create_ca("test", has, now), has, now).certificate)
+    with capture_logs() as logs:
+        check_names((certificate, tmp_path / "key"), names)
+        # It is another's to say what is wrong with these.
+        check_names(None, names)
+        check_names((tmp_path / "none", tmp_path / "key"), names)
+    assert [each["names"] for each in logs] == ([lacking] if lacking else [])
 
 
 @pytest.mark.parametrize("damaged", [0, 1])

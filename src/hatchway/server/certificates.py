@@ -12,8 +12,8 @@ import structlog
 
 from hatchway.errors import CommandFailed
 from hatchway.installation.installation import renew_server_certificate, server_names
-from hatchway.pki.alternative_names import TOO_MANY_NAMES
-from hatchway.pki.certificates import certificate_names
+from hatchway.pki.alternative_names import TOO_MANY_NAMES, is_covered
+from hatchway.pki.certificates import PkiProblem, certificate_names
 from hatchway.pki.name_constraints import names_beyond, names_left_out
 from hatchway.privileges import as_owner_of, read_as_owner
 from hatchway.server.gateway_names import names_of_gateways
@@ -39,6 +39,8 @@ def renew_when_due(options: ServerOptions, api: Address, gateway: str = "") -> N
             options.directory, dns_names, api=api.host, gateway=gateway, further=options.api_names
         )
         renew_own_certificate(options, names)
+        if gateway:
+            check_names(options.gateway_certificate, dns_names)
     except CommandFailed as problem:
         log.error("server certificate not renewed", problem=str(problem))
 
@@ -106,8 +108,34 @@ def check_certificate(certificate: Path, key: Path) -> None:
             f" ({problem.reason or 'unreadable'})"
         ) from problem
     except OSError as problem:
-        unreadable = key if certificate.exists() and os.access(certificate, os.R_OK) else certificate
-        raise CommandFailed(f"cannot read {unreadable}: {problem.strerror}") from problem
+        readable = certificate.is_file() and os.access(certificate, os.R_OK)
+        raise CommandFailed(
+            f"cannot read {key if readable else certificate}: {problem.strerror}"
+        ) from problem
+
+
+def check_names(given: tuple[Path, Path] | None, names: Sequence[str]) -> None:
+    """Tells the log of names of gateways that a certificate which was given for them does not have, as one
+    that was put in its place for another host has none."""
+    if given is None:
+        return
+    certificate, _ = given
+    try:
+        held = certificate_names(read_as_owner(certificate))
+    except (OSError, PkiProblem):
+        # Who shows it says what is wrong with it.
+        return
+    lacking = [name for name in names if name not in held and not is_covered(name, held)]
+    if lacking:
+        log.warning(
+            "gateway certificate lacks names",
+            certificate=str(certificate),
+            names=lacking[:_MOST_TOLD],
+            number=len(lacking),
+            has=list(held[:_MOST_TOLD]),
+            problem="clients that call this gateway by them refuse to connect: put one that has them in its"
+            " place and reload the server (SIGHUP), unless they lead to other gateways",
+        )
 
 
 def _refuse_passphrase(key: Path) -> NoReturn:

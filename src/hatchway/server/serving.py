@@ -17,7 +17,7 @@ from hatchway.installation.secret_files import repair_modes, restrict_to_root
 from hatchway.keys.key_files import MASTER_KEY
 from hatchway.pki.alternative_names import without_wildcard
 from hatchway.server.api_note import ApiNote
-from hatchway.server.certificates import check_certificate, renew_own_certificate, renew_when_due
+from hatchway.server.certificates import check_certificate, check_names, renew_own_certificate, renew_when_due
 from hatchway.server.gateway_names import names_of_gateways
 from hatchway.server.options import DEFAULT_GATEWAY, ServerOptions
 from hatchway.server.ports import default_gateway, held
@@ -57,6 +57,7 @@ def serve_both(options: ServerOptions) -> None:
         renew_own_certificate(options, names)
         check_certificate(settings.api_certificate, settings.api_key)
         check_certificate(settings.gateway_certificate, settings.gateway_tls_key)
+        check_names(options.gateway_certificate, dns_names)
         workers = [gateway_program(options, gateway, n) for n in range(1, options.gateway_workers + 1)]
 
         def refresh() -> None:
