@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from hatchway.gateway.admission.admission import Load
+    from hatchway.gateway.admission.decision_time import DecisionTime
     from hatchway.gateway.snapshot.snapshot import Snapshot
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -231,6 +232,13 @@ def head(target: str) -> Head:
     return Head(path=path, query=query, headers=(("host", HOST), ("user-agent", "aws-cli/2.36")))
 
 
+def slow_to_decide(patterns: int) -> dict[str, Any]:
+    """Allows tunnels, after as many patterns that are made anew for each request."""
+    return allow(
+        {"StringNotLike": {"aws:UserAgent": [f"*{at}?${{aws:username}}*" for at in range(patterns)]}}
+    )
+
+
 class Own:
     """A gateway machine's addresses, as a test has them."""
 
@@ -251,6 +259,7 @@ def new_admission(
     own: Own | None = None,
     drain_ports: Collection[int] = (),
     may_take_addresses: bool = True,
+    decision_time: DecisionTime | None = None,
 ) -> Admission:
     """As a gateway makes it that is bound to these VPCs and endpoints, on a machine with these addresses."""
     return Admission(
@@ -260,6 +269,7 @@ def new_admission(
         served=Served(vpcs, endpoints),
         off_limits=OffLimits(own or Own(), snapshot, drain_ports=drain_ports),
         may_take_addresses=may_take_addresses,
+        decision_time=decision_time,
     )
 
 

@@ -92,8 +92,9 @@ class Wire:
         *,
         context: ssl.SSLContext | None = None,
         receive_buffer: int | None = None,
+        agent: str = "test",
     ) -> Self:
-        """Open a tunnel by this request target.
+        """Open a tunnel by this request target, as a program that is called `agent`.
 
         Raises:
             Refused: the answer is not 101.
@@ -101,7 +102,7 @@ class Wire:
         """
         wire = cls(address, context or client_tls(), receive_buffer)
         wire.shake_hands()
-        wire.write(request(target))
+        wire.write(request(target, User_Agent=agent))
         wire.flush()
         while b"\r\n\r\n" not in wire.received:
             data = wire.sock.recv(1 << 16)
@@ -391,6 +392,16 @@ def opens_and_leaves(address: Address, target: str, seconds: float) -> Outcome:
     return outcome
 
 
+def opens_as_other_programs_and_leaves(address: Address, target: str, seconds: float) -> Outcome:
+    """The same, with another User-Agent each time: no decision is there already."""
+    deadline, outcome, count = time.monotonic() + seconds, Outcome(), 0
+    while time.monotonic() < deadline:
+        count += 1
+        wire = Wire.open(address, target, agent=f"{os.getpid()}-{count}")
+        wire.end(outcome)
+    return outcome
+
+
 def reads_byte_by_byte(address: Address, target: str, seconds: float) -> Outcome:
     """The smallest receive buffer, read a byte at a time; of use when the target sends much."""
     deadline = time.monotonic() + seconds
@@ -460,7 +471,12 @@ ON_TLS: Final[Mapping[str, Hostility]] = {
 OTHERS: Final[Mapping[str, Hostility]] = {
     hostility.__name__: hostility for hostility in (opens_and_leaves, reads_byte_by_byte, bulk, waits)
 }
-ALL: Final[Mapping[str, Hostility]] = {**ON_FRAMES, **ON_TLS, **OTHERS}
+ALL: Final[Mapping[str, Hostility]] = {
+    **ON_FRAMES,
+    **ON_TLS,
+    **OTHERS,
+    "opens_as_other_programs_and_leaves": opens_as_other_programs_and_leaves,
+}
 
 
 # Targets.

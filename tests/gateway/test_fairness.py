@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.gateway.account import StoredAccount, allow, endpoint, stored_account
+from tests.gateway.account import StoredAccount, allow, endpoint, slow_to_decide, stored_account
 from tests.gateway.harness import Says, echo, running_gateway, target
 from tests.gateway.hostile_frames import (
     ON_FRAMES,
@@ -136,6 +136,16 @@ def slowness(calm: Wire, attacked: Wire) -> float:
     return statistics.median(ratios)
 
 
+def usual_slowness(calm: Wire, attacked: Wire) -> float:
+    """How many times as long half of the echoes take at least, of one worker and of another."""
+    alone, amid = [], []
+    for _ in range(ROUNDS * ECHOES):
+        alone.append(echo_seconds(calm))
+        amid.append(echo_seconds(attacked))
+        time.sleep(0.01)
+    return float(statistics.median(amid) / statistics.median(alone))
+
+
 @measured
 @pytest.mark.parametrize("name", [*ON_FRAMES, *ON_TLS])
 def test_others_echoes_take_less_than_three_times_as_long_amid_hostile_tunnels(
@@ -162,6 +172,36 @@ def test_others_echoes_take_less_than_three_times_as_long_amid_hostile_tunnels(
         assert ratio < 3, f"{ratio:.1f} times as long; {hostiles.outcomes()}"
     finally:
         hostiles.end()
+        for wire in wires:
+            wire.sock.close()
+
+
+@measured
+def test_whose_policies_take_long_to_decide_on_delays_others_no_more_than_who_opens_as_fast(
+    scene: Scene,
+) -> None:
+    scene.stored.user("heavy", slow_to_decide(10_000))
+    wires = [
+        Wire.open((LOOPBACK, gateway.port), asked(scene.stored, "alice", scene.echoing))
+        for gateway in (scene.calm, scene.attacked)
+    ]
+    names = ["opens_as_other_programs_and_leaves"] * 3
+    hostiles = [
+        Hostiles(
+            names, (LOOPBACK, gateway.port), [asked(scene.stored, user, scene.discarding)] * len(names), 60
+        )
+        for gateway, user in ((scene.calm, "mallory"), (scene.attacked, "heavy"))
+    ]
+    try:
+        # What it may have at once is gone by then.
+        time.sleep(2)
+        with undisturbed(os.getpid()):
+            ratio = usual_slowness(*wires)
+        outcomes = [each.outcomes() for each in hostiles]
+        assert ratio < 3, f"{ratio:.1f} times as long; {outcomes}"
+    finally:
+        for each in hostiles:
+            each.end()
         for wire in wires:
             wire.sock.close()
 

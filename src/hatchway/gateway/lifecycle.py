@@ -11,7 +11,8 @@ import structlog
 
 from hatchway.domain.addresses import parse_address
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
-from hatchway.gateway.admission.decision import Admitted, Refused
+from hatchway.gateway.admission.decision import Admitted, Later, Refused
+from hatchway.gateway.admission.in_turn import InTurn
 from hatchway.gateway.admission.refusal import (
     DRAINING,
     NO_SUCH_PATH,
@@ -88,7 +89,7 @@ class DecisionPoint(Protocol):
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
-    ) -> Admitted | Refused: ...
+    ) -> Admitted | Refused | Later: ...
 
     def explains(self, admitted: Admitted, now: datetime) -> bool: ...
 
@@ -143,6 +144,7 @@ class TunnelHandler:
         # What it is bound to it looks up here once, and at each line otherwise.
         self._log = log.bind()
         self._waiting = 0
+        self._in_turn = InTurn()
         self.draining = False
 
     async def serve(
@@ -203,7 +205,8 @@ class TunnelHandler:
             RequestRefused: this worker opens nothing now.
             ConnectionResetError: the client has gone meanwhile.
         """
-        answer = self._decided(head, source_ip, request_id)
+        decide = partial(self._decided, head, source_ip, request_id)
+        answer = await self._in_turn.decided(client, decide)
         if not (isinstance(answer, Refused) and answer.perhaps_too_new) or self._waiting >= MOST_WAITING:
             return answer
         self._waiting += 1
@@ -213,9 +216,9 @@ class TunnelHandler:
             self._waiting -= 1
         if client.is_gone:
             raise ConnectionResetError("the client left")
-        return self._decided(head, source_ip, request_id)
+        return await self._in_turn.decided(client, decide)
 
-    def _decided(self, head: Head, source_ip: str, request_id: str) -> Admitted | Refused:
+    def _decided(self, head: Head, source_ip: str, request_id: str) -> Admitted | Refused | Later:
         if self.draining or self._asked_to_drain():
             raise RequestRefused(DRAINING)
         if not self._may_open():

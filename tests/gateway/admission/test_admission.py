@@ -35,8 +35,10 @@ from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState, Rule
 from hatchway.gateway.admission.admission import NO_SIGNING_KEY, Admission
-from hatchway.gateway.admission.decision import Admitted, Refused
+from hatchway.gateway.admission.decision import Admitted, Later, Refused
+from hatchway.gateway.admission.decision_time import AT_ONCE, SHARE, DecisionTime
 from hatchway.gateway.snapshot.snapshot import Snapshot
+from hatchway.gateway.tunnel.registry import Registry
 from hatchway.iam import Decision, PolicySet, Request, evaluate
 from hatchway.keys.access_keys import create_access_key
 from hatchway.transport.websocket.handshake import Head
@@ -80,7 +82,7 @@ def decide(
     carried: int = 0,
     max_tunnels: int | None = None,
     now: datetime | None = None,
-) -> Admitted | Refused:
+) -> Admitted | Refused | Later:
     return admission(account, carried, max_tunnels).decide(
         asked,
         source_ip=source_ip,
@@ -90,13 +92,13 @@ def decide(
     )
 
 
-def refusal(answer: Admitted | Refused) -> tuple[int, str]:
+def refusal(answer: Admitted | Refused | Later) -> tuple[int, str]:
     assert isinstance(answer, Refused)
     return answer.refusal.status.value, answer.refusal.error_code
 
 
-def admitted(answer: Admitted | Refused) -> Admitted:
-    assert isinstance(answer, Admitted), answer.refusal
+def admitted(answer: Admitted | Refused | Later) -> Admitted:
+    assert isinstance(answer, Admitted), answer
     return answer
 
 
@@ -548,7 +550,7 @@ def test_a_change_of_policy_is_seen_by_a_snapshot_that_follows(account: StoredAc
     snapshot.apply(account.store.changes())
     admission = new_admission(snapshot, Carries(0))
 
-    def ask() -> Admitted | Refused:
+    def ask() -> Admitted | Refused | Later:
         return admission.decide(
             account.head("alice"), source_ip="192.0.2.7", request_id="r", tunnel_id="t", now=datetime.now(UTC)
         )
@@ -606,3 +608,44 @@ def test_the_deny_by_source_address_that_aws_gives_as_its_example_denies_tunnels
     admitted(decide(account, account.head("alice"), source_ip="192.0.2.7"))
     answer = decide(account, account.head("alice"), source_ip="198.51.100.7")
     assert refusal(answer)[1] == "AccessDeniedException"
+
+
+def test_whose_policies_take_long_comes_later_with_all_its_sessions_and_others_do_not(
+    account: StoredAccount,
+) -> None:
+    computed = [0.0]
+
+    def taking(seconds: float) -> float:
+        computed[0] += seconds
+        return computed[0]
+
+    snapshot = Snapshot(GATEWAY_KEY)
+    account.user("alice", allow())
+    account.user("mallory", allow())
+    account.role("on-call", allow())
+    account.session("on-call", made_by="AIDAMALLORY")
+    snapshot.apply(account.store.changes())
+    slow = new_admission(
+        snapshot, Registry(), decision_time=DecisionTime(lambda: 0.0, lambda: taking(AT_ONCE))
+    )
+
+    def asks(user: str, address: str = "10.0.1.1") -> Admitted | Refused | Later:
+        return slow.decide(
+            account.head(user, privateIpAddress=address),
+            source_ip="192.0.2.7",
+            request_id="request-1",
+            tunnel_id="tun-1",
+            now=datetime.now(UTC),
+        )
+
+    assert isinstance(asks("mallory"), Admitted)
+    assert isinstance(asks("mallory", "10.0.1.2"), Admitted)
+    for user in ("mallory", "on-call"):
+        later = asks(user, "10.0.1.3")
+        assert isinstance(later, Later)
+        assert later.seconds == pytest.approx(AT_ONCE / SHARE)
+        assert refusal(later.otherwise) == (429, "ThrottlingException")
+        assert later.otherwise.authenticated
+    # What is decided already takes no time.
+    assert isinstance(asks("mallory"), Admitted)
+    assert isinstance(asks("alice"), Admitted)

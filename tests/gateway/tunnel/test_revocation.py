@@ -25,6 +25,7 @@ from tests.gateway.account import (
     new_admission,
     put_policy,
     security_group,
+    slow_to_decide,
     stored_account,
 )
 from tests.gateway.harness import echo, target
@@ -402,6 +403,44 @@ def test_of_5000_tunnels_a_change_to_one_user_looks_at_that_users(account: Store
         users = {f"tun-{number}" for number in range(7, 5000, 50)}
         assert set(gateway.reviewed) == users
         assert {each for each, ending in gateway.tunnels.items() if ending.closure} == users
+
+    run(test)
+
+
+def test_tunnels_whose_decisions_take_long_are_decided_on_after_all_others(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.gateway.tunnel.revocation.SLOW", 0.003)
+    for user in ("heavy", "alice"):
+        account.user(user, allow())
+
+    async def test() -> None:
+        gateway = Gateway(account)
+        slept: list[float] = []
+        for number in range(20):
+            gateway.open("heavy" if number % 2 else "alice", tunnel_id=f"tun-{number}")
+        with account.store.write() as tx:
+            put_policy(tx, "heavy", slow_to_decide(1000))
+            put_policy(tx, "alice", NOTHING)
+        gateway.follow()
+        sleep = asyncio.sleep
+
+        async def slowly(seconds: float) -> None:
+            slept.append(seconds)
+            await sleep(0)
+
+        monkeypatch.setattr(asyncio, "sleep", slowly)
+        deciding = asyncio.create_task(gateway.revocation.run())
+        while len(gateway.reviewed) < 20:
+            await sleep(0)
+        deciding.cancel()
+        heavy = [int(tunnel.removeprefix("tun-")) % 2 == 1 for tunnel in gateway.reviewed]
+        # One of them shows that they are.
+        assert sum(heavy[:11]) == 1
+        assert all(heavy[11:])
+        # Others have as much time as they take.
+        assert sum(seconds > 0.003 for seconds in slept) >= 8
+        assert [ending.closure for ending in gateway.tunnels.values()] == [ACCESS_REVOKED, None] * 10
 
     run(test)
 

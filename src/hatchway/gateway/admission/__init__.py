@@ -2,6 +2,7 @@
 
 What must hold here: a decision waits for nothing, neither store nor DNS, and changes nothing. It is a value:
 the answer for the client together with the event for the audit trail. What cannot be decided is not allowed.
+Whose decisions take more of a worker's time than its share is asked to come later.
 
 | module | holds |
 |---|---|
@@ -9,6 +10,7 @@ the answer for the client together with the event for the audit trail. What cann
 | `admission` | the decision on a request, and again on a tunnel that is open |
 | `decision` | what comes of it, as values. Pure |
 | `decision_cache` | a cache of what comes of it for the same caller and target |
+| `decision_time`, `in_turn` | the time that decisions on each principal's requests take; who waits for it |
 | `network` | whether the endpoint's and the instance's security groups let the connection through |
 | `served` | whose endpoints are this gateway's |
 | `off_limits`, `resolver` | where no tunnel leads; addresses of hosts known by name, looked up in a thread |

@@ -23,14 +23,23 @@ from hatchway.audit.events import (
 )
 from hatchway.audit.log import to_json
 from hatchway.domain.addresses import parse_address
-from hatchway.gateway.admission.decision import EVENT_SOURCE, Admitted, Call, Reevaluation, Refused
+from hatchway.gateway.admission.decision import (
+    EVENT_SOURCE,
+    Admitted,
+    Call,
+    Later,
+    Reevaluation,
+    Refused,
+)
 from hatchway.gateway.admission.decision_cache import CachedDecision, CacheKey, DecisionCache, DecisionInputs
+from hatchway.gateway.admission.decision_time import DecisionTime
 from hatchway.gateway.admission.network import Flow, network_problem
 from hatchway.gateway.admission.preserve_client_ip import client_ip_problem
 from hatchway.gateway.admission.refusal import (
     ENDPOINT_FULL,
     GATEWAY_FULL,
     PRINCIPAL_FULL,
+    SLOW_TO_DECIDE,
     access_denied,
     bad_request,
     no_such_endpoint,
@@ -86,6 +95,7 @@ class Admission:
         off_limits: OffLimits,
         may_take_addresses: bool = True,
         reader: SignatureReader | None = None,
+        decision_time: DecisionTime | None = None,
     ) -> None:
         """`max_tunnels` is how many tunnels this worker may carry at once.
 
@@ -103,10 +113,11 @@ class Admission:
         self._may_take_addresses = may_take_addresses
         self._reader = reader
         self._cache = DecisionCache()
+        self._time = decision_time or DecisionTime()
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
-    ) -> Admitted | Refused:
+    ) -> Admitted | Refused | Later:
         """The decision on one request whose path and WebSocket headers are as they should be."""
         snapshot = self._snapshot
         arns = snapshot.arns
@@ -161,16 +172,21 @@ class Admission:
         target = ((arns.instance(instance.id), INSTANCE_RESOURCE_TYPE),) if instance else ()
         resources = ((arns.endpoint(request.endpoint_id), ENDPOINT_RESOURCE_TYPE), *target)
         asking = call(identity, request, resources)
-        try:
-            authorization = self._authorize(caller, asking, request, (endpoint, instance), now)
-        except AccessDenied as denied:
-            why = self._why_denied(caller, asking, (endpoint, instance), denied, now)
-            return Refused(
-                refusal=access_denied(str(denied), why),
-                call=asking,
-                additional={"decision": denied.authorization.to_json()},
-            )
-        decision = to_json(authorization.to_json())
+        maker_id = caller.principal.maker_id
+        wait = self._time.wait(maker_id)
+        if wait:
+            return Later(wait, maker_id, Refused(refusal=SLOW_TO_DECIDE, call=asking))
+        with self._time.measured(maker_id):
+            try:
+                authorization = self._authorize(caller, asking, request, (endpoint, instance), now)
+            except AccessDenied as denied:
+                why = self._why_denied(caller, asking, (endpoint, instance), denied, now)
+                return Refused(
+                    refusal=access_denied(str(denied), why),
+                    call=asking,
+                    additional={"decision": denied.authorization.to_json()},
+                )
+            decision = to_json(authorization.to_json())
         dependencies: tuple[Dependency, ...] = ()
         is_reachable = False
         if endpoint is not None:

@@ -136,6 +136,17 @@ class Refused:
     additional: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
+class Later(NamedTuple):
+    """Not decided yet, for decisions on what this principal asks for have taken more time than its share.
+
+    It is to be asked again after so many `seconds`, or refused as `otherwise`.
+    """
+
+    seconds: float
+    maker_id: str
+    otherwise: Refused
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reevaluation:
     """Whether an open tunnel may go on, asked anew: `revoked` is None, else why not, for the audit trail."""

@@ -102,6 +102,12 @@ TOO_MANY_FAILURES: Final = Refusal(
     "ThrottlingException",
     "Too many requests from this address failed to authenticate. Check the credentials and wait a minute.",
 )
+SLOW_TO_DECIDE: Final = Refusal(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "ThrottlingException",
+    "Your policies take long to decide on, and so many tunnels at once are more than your share. Open fewer"
+    " at once.",
+)
 DRAINING: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", "Gateway is shutting down. Retry your request."
 )

@@ -1,12 +1,13 @@
 """Open tunnels are decided on again when something changes that they depend on, and cut when it now says no.
 
 By the checks of admission, for the request as it was made: its address, its User-Agent, the duration it asked
-for; at the time it is now.
+for; at the time it is now. Those of a principal whose policies take long come after all others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 TURN: Final = 0.005
 """Seconds of deciding after which the event loop passes on the tunnels' bytes again."""
 
+SLOW: Final = 0.001
+"""Seconds of computing after which the other tunnels of the same principal are decided on last."""
+
 log = structlog.get_logger("hatchway.gateway")
 
 
@@ -41,6 +45,8 @@ class Revocation:
         self._registry = registry
         self._clock = clock
         self._due: dict[str, None] = {}
+        # Of principals whose policies take long, who are told apart as the quotas do.
+        self._last: dict[str, dict[str, None]] = {}
         self._wake = asyncio.Event()
 
     def changed(self, dependencies: Touched) -> None:
@@ -63,17 +69,45 @@ class Revocation:
             await self._wake.wait()
             self._wake.clear()
             until = loop.time() + TURN
-            while self._due:
-                tunnel_id, _ = self._due.popitem()
-                self._review(tunnel_id)
+            while self._due or self._last:
+                if self._due:
+                    tunnel_id, _ = self._due.popitem()
+                    self._review_or_postpone(tunnel_id)
+                else:
+                    # As much time as it takes, others have: it may be seconds in all.
+                    await asyncio.sleep(self._review_postponed())
                 if loop.time() > until:
                     await asyncio.sleep(0)
                     until = loop.time() + TURN
 
-    def _review(self, tunnel_id: str) -> None:
+    def _review_or_postpone(self, tunnel_id: str) -> None:
         admitted = self._registry.get(tunnel_id)
         if admitted is None:
             return
+        maker_id = admitted.principal.maker_id
+        if maker_id in self._last:
+            self._last[maker_id][tunnel_id] = None
+        elif self._review(tunnel_id, admitted) > SLOW:
+            self._last[maker_id] = {}
+
+    def _review_postponed(self) -> float:
+        """Decides on a tunnel of the principal whose turn it is. Returns how many seconds that took."""
+        maker_id, of_it = next(iter(self._last.items()))
+        del self._last[maker_id]
+        if not of_it:
+            return 0.0
+        tunnel_id, _ = of_it.popitem()
+        self._last[maker_id] = of_it
+        admitted = self._registry.get(tunnel_id)
+        return 0.0 if admitted is None else self._review(tunnel_id, admitted)
+
+    def _review(self, tunnel_id: str, admitted: Admitted) -> float:
+        """Decides on one. Returns how many seconds of computing that took."""
+        began = time.thread_time()
+        self._decide(tunnel_id, admitted)
+        return time.thread_time() - began
+
+    def _decide(self, tunnel_id: str, admitted: Admitted) -> None:
         now = self._clock()
         try:
             reevaluation = self._reevaluator.reevaluate(admitted, now)
