@@ -395,14 +395,15 @@ class TunnelHandler:
         closure = relay.closure or CLIENT_GONE
         cause = self._registry.cause(admitted.tunnel_id)
         carried = Carried(relay.seconds, relay.bytes_in, relay.bytes_out, closure, cause)
+        seconds, bytes_in, bytes_out, _, _ = carried
         self._metrics.closed(closure)
         self._log.info(
             "tunnel closed",
             tunnel_id=admitted.tunnel_id,
             code=closure.code,
             reason=closure.reason,
-            seconds=round(relay.seconds, 3),
-            bytes_in=relay.bytes_in,
-            bytes_out=relay.bytes_out,
+            seconds=round(seconds, 3),
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
         )
         await self._trail.closed(admitted, carried, self._clock())

@@ -135,6 +135,20 @@ def test_memory_that_was_sent_from_may_be_used_again_at_once() -> None:
     run(test)
 
 
+def test_one_that_closes_when_its_peer_has_ended_is_not_taken_from_its_epoll_before() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            forgotten: list[int] = []
+            connection.readiness.forget = forgotten.append  # type: ignore[assignment]
+            connection.on_end = connection.close  # type: ignore[method-assign]
+            peer.close()
+            await connection.lost.wait()
+            assert connection.is_gone
+            assert forgotten == []
+
+    run(test)
+
+
 def test_nothing_is_read_while_anything_holds_it_shut() -> None:
     async def test() -> None:
         async with connected() as (connection, peer):

@@ -87,10 +87,6 @@ class Target(Connection):
 
     # Called by the connection.
 
-    @property
-    def has_more(self) -> bool:
-        return self.pair is not None and self.pair.is_told
-
     def turn(self) -> bool:
         pair = self.pair
         if pair is not None and (result := pair.take_target()):

@@ -268,7 +268,7 @@ class Connection(ABC):
     @property
     def has_more(self) -> bool:
         """Whether something has been read but not handed over, which the socket cannot report."""
-        return False
+        return self.pair is not None and self.pair.is_told
 
     def turn(self) -> bool:
         """Read once, and hand over. Returns whether there is likely to be more."""
@@ -307,8 +307,9 @@ class Connection(ABC):
             self._drop()
         else:
             self.hold(Hold.ENDED)
-            self._watch()
             self.on_end()
+            # Most are closed by now, which ends the watch by itself.
+            self._watch()
 
     def _watch(self) -> None:
         """Watch for what is wanted now."""

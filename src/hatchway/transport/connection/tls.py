@@ -214,7 +214,8 @@ class TlsConnection(Connection):
     @property
     def has_more(self) -> bool:
         return (
-            self._encrypted is not None
+            (self.pair is not None and self.pair.is_told)
+            or self._encrypted is not None
             or bool(self._incoming.pending)
             or bool(self._tls.pending())
             or (self.behind and self._shut_timer is None)

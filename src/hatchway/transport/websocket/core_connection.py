@@ -88,10 +88,6 @@ class CoreConnection(WebSocketConnection):
         if poller is not None and self._descriptor >= 0 and target.direct >= 0:
             self.pair = target.pair = poller.pair(self._session, self._descriptor, target.direct)
 
-    @property
-    def has_more(self) -> bool:
-        return (self.pair is not None and self.pair.is_told) or super().has_more
-
     def turn(self) -> bool:
         """Have the core carry what has come, as long as there is time and nothing else has come."""
         websocket, outlet, pair = self._websocket, self._outlet, self.pair
