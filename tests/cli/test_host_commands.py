@@ -219,7 +219,7 @@ def test_a_host_is_found_by_what_it_is_called(ec2: Any, named: str, instance_id:
         ("i-1", "there is no instance i-1 that you may see, nor one whose id begins so"),
         ("db-2", f"db-2 ({DATABASE}) is stopped: it must be running"),
         ("10.0.1.102", f"db-2 ({DATABASE}) is stopped"),
-        ("web", "there is no host 'web' that you may see: 'hatchway hosts' lists them"),
+        ("web", "there is no host 'web' that you may see: 'hatchway hosts' lists them, each by its tag Name"),
         ("web*", "there is no host 'web*' that you may see"),
         ("10.0.1.99", "no host that you may see has the address 10.0.1.99"),
         ("fd00::99", "no host that you may see has the address fd00::99"),

@@ -198,7 +198,9 @@ def _things(profile: "Profile", host: str) -> frozenset[str]:
         return frozenset({str(parse_address(host))})
     found = describe_hosts(profile.api("ec2"), [("tag:Name", [literal(host)])])
     if not found:
-        raise NotFound(f"there is no host {host!r} that you may see: 'hatchway hosts' lists them")
+        raise NotFound(
+            f"there is no host {host!r} that you may see: 'hatchway hosts' lists them, each by its tag Name"
+        )
     return frozenset(each.instance_id for each in found)
 
 

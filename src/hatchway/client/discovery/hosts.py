@@ -169,7 +169,8 @@ def _identified(ec2: Any, named: str, *, running_first: bool = False) -> Host:
     except ValueError:
         if not found:
             raise NoSuchHost(
-                f"there is no host {named!r} that you may see: 'hatchway hosts' lists them"
+                f"there is no host {named!r} that you may see: 'hatchway hosts' lists them, each by its tag"
+                " Name"
             ) from None
         return _one_of(named, found, running_first=running_first)
     if not found:
