@@ -17,7 +17,7 @@ from tests.store.migrated import write_migrated_database
 from hatchway.store import Store
 from hatchway.store.copying.copies import copy_store
 from hatchway.store.problems import explain
-from hatchway.store.sqlite_file import FileMisused, LogTaken, Overwritten
+from hatchway.store.sqlite_file import Commits, FileMisused, LogTaken, Overwritten
 
 
 @pytest.fixture
@@ -149,3 +149,30 @@ def test_of_a_log_that_is_kept_otherwise_nothing_is_said(store: Store, path: Pat
         index.write((1).to_bytes(4, sys.byteorder))
     path.touch()
     store.position()
+
+
+def test_each_commit_by_whomever_is_told_apart_and_nothing_else_is(store: Store, path: Path) -> None:
+    with closing(Commits(str(path))) as commits:
+        seen = [commits.last()]
+        assert users(store) == ["alice", "bob"]
+        by_another_process(path, "SELECT * FROM users", "PRAGMA wal_checkpoint(PASSIVE)")
+        assert commits.last() == seen[0]
+        put(store, "carol")
+        seen.append(commits.last())
+        by_another_process(path, "UPDATE feed SET revision = revision + 1")
+        seen.append(commits.last())
+        assert None not in seen
+        assert len(set(seen)) == len(seen)
+
+
+def test_an_index_that_no_store_here_has_open_is_not_opened_to_tell_of_commits(path: Path) -> None:
+    with closing(Commits(str(path))) as commits:
+        assert commits.last() is None
+        with closing(Store.open(f"sqlite:///{path}")) as opened:
+            put(opened, "alice")
+            beside = Path(f"{path}-shm")
+            # It has SQLite's own, one that is kept open by the store, and none of this.
+            assert commits.last() is not None
+            assert sum(each.resolve() == beside for each in Path("/proc/self/fd").iterdir()) == 2
+        # The last connection has deleted it.
+        assert commits.last() is None

@@ -22,6 +22,7 @@ import os
 import struct
 import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,6 +37,9 @@ _Moved = tuple[bytes, int]
 """How far pages have been moved to the file: which use of the log, and how many of its frames."""
 
 _INDEX_VERSION: Final = 3007000
+_INDEX_HEADER_BYTES: Final = 48
+"""Of the index, from its beginning: what each commit writes last. From then on all read what it committed
+("WAL-mode File Format", 2.1)."""
 _INDEX: Final = struct.Struct("=I28x8s56xI28xI")
 """Of the log's index: its format, the salts of the log's present use, how many of its frames are in the file,
 and how many were to be ("WAL-mode File Format", 2.1: `iVersion`, `aSalt`, `nBackfill`, `nBackfillAttempted`).
@@ -96,7 +100,7 @@ class FileWatch:
         self._file: Inode = None
         self._log: Inode = None
         self._misused: tuple[Inode, FileMisused] | None = None
-        self._index = _Index(f"{path}-shm")
+        self._index = _Index(f"{path}-shm", _open_index)
         self._written: tuple[tuple[Inode, Inode, _Moved], int] | None = None
 
     def open(self) -> Seen:
@@ -165,11 +169,32 @@ class FileWatch:
             self._refuse(Overwritten(self._path))
 
 
+class Commits:
+    """What of a database can be read, as its log's index says. For one thread; its owner closes it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = f"{path}-shm"
+        self._index = _Index(self._path, _open_index_in_use)
+
+    def last(self) -> bytes | None:
+        """A value that is another after each commit, of whichever process, once that can be read.
+
+        It takes no lock and waits for nobody. None where it cannot be told, as before a store of this process
+        has opened the log.
+        """
+        head = self._index.head(_look(self._path)[0])
+        return None if head is None else head[:_INDEX_HEADER_BYTES]
+
+    def close(self) -> None:
+        self._index.close()
+
+
 class _Index:
     """The log's index, kept open: see above. While it is, no other file has its inode. Not thread-safe."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, open_index: Callable[[str, tuple[int, int]], int | None]) -> None:
         self._path = path
+        self._open = open_index
         self._inode: Inode = None
         self._descriptor = -1
         self._give_back: weakref.finalize[..., _Index] | None = None
@@ -180,19 +205,23 @@ class _Index:
         Args:
             inode: of the index that is there now.
         """
-        if inode != self._inode:
+        if (head := self.head(inode)) is None:
+            return None
+        _, salts, moved, meant = _INDEX.unpack(head)
+        return (salts, moved) if moved == meant else None
+
+    def head(self, inode: Inode) -> bytes | None:
+        """Its first bytes, of a format that is known; None where they cannot be read."""
+        if inode != self._inode or self._descriptor < 0:
             self.close()
             self._inode = inode
-            if inode is not None and (descriptor := _open_index(self._path, inode)) is not None:
+            if inode is not None and (descriptor := self._open(self._path, inode)) is not None:
                 self._descriptor = descriptor
                 self._give_back = weakref.finalize(self, _close_index, inode)
         if self._descriptor < 0:
             return None
         head = os.pread(self._descriptor, _INDEX.size, 0)
-        if len(head) != _INDEX.size:
-            return None
-        version, salts, moved, meant = _INDEX.unpack(head)
-        return (salts, moved) if version == _INDEX_VERSION and moved == meant else None
+        return head if len(head) == _INDEX.size and _INDEX.unpack(head)[0] == _INDEX_VERSION else None
 
     def close(self) -> None:
         if self._give_back is not None:
@@ -216,6 +245,15 @@ def _open_index(path: str, inode: tuple[int, int]) -> int | None:
             status = os.fstat(descriptor)
             # Another, if it was replaced in this very moment. It stays open, for it may be in use.
             _indexes[status.st_dev, status.st_ino] = [descriptor, 0]
+        if inode not in _indexes:
+            return None
+        _indexes[inode][1] += 1
+        return _indexes[inode][0]
+
+
+def _open_index_in_use(_path: str, inode: tuple[int, int]) -> int | None:
+    """The same where a store here has it. Otherwise it would be closed while SQLite has locks."""
+    with _indexes_lock:
         if inode not in _indexes:
             return None
         _indexes[inode][1] += 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import uvloop
 from hatchway.domain.identity import User
 from hatchway.store import ChangeNotifications, Store
 from hatchway.store.change_feed.inotify import Inotify
+from hatchway.store.change_feed.write_ahead_log import WriteAheadLog
 
 HOUR = 3600.0
 TIMEOUT = 30.0
@@ -36,6 +38,7 @@ def in_a_file(
 ) -> Iterator[Store]:
     """A store, of whose file the system tells or not; the shortest pauses, and the longest is no end."""
     monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.INTERVAL", 0.001)
+    monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.COMMIT_INTERVAL", 0.001)
     monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.QUIET_INTERVAL", HOUR)
     if request.param == "watched":
         monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.WATCHED_INTERVAL", HOUR)
@@ -129,37 +132,83 @@ def test_a_log_that_another_takes_the_place_of_is_told_of_as_well(in_a_file: Sto
     with_notifications(in_a_file, work)
 
 
-def test_a_change_that_can_be_read_only_long_after_it_was_written_is_looked_for(
+def test_a_change_that_can_be_read_only_long_after_it_was_written_is_told_of_then(
     in_a_file: Store, tmp_path: Path
 ) -> None:
+    # It stays open: to close it would take away the locks that SQLite has on it.
+    index = os.open(tmp_path / "hatchway.db-shm", os.O_RDWR)
+
     async def work(notifications: ChangeNotifications) -> None:
         await come_to_rest(notifications)
         # As when the disk holds a commit up: it is written, and nobody can read it yet.
+        with (tmp_path / "hatchway.db-wal").open("ab") as log:
+            log.write(b"a frame that is not valid yet")
+        await come_to_rest(notifications)
+        notified = asyncio.create_task(notifications.next())
+        await asyncio.sleep(0.01)
+        assert not notified.done()
+        # The count of changes ("WAL-mode File Format", 2.1).
+        (changes,) = struct.unpack("=I", os.pread(index, 4, 8))
+        os.pwrite(index, struct.pack("=I", changes + 1), 8)
+        await notified
+
+    with_notifications(in_a_file, work)
+
+
+def test_a_change_that_has_been_told_of_is_not_told_of_again(in_a_file: Store, other: Store) -> None:
+    async def work(notifications: ChangeNotifications) -> None:
+        await come_to_rest(notifications)
+        await asyncio.to_thread(put, other, "user")
+        await notifications.next()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(A_WHILE):
+                await notifications.next()
+
+    with_notifications(in_a_file, work)
+
+
+def test_a_change_is_looked_for_again_and_again_where_no_index_says_what_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.INTERVAL", 0.001)
+    (tmp_path / "hatchway.db-wal").write_bytes(b"")
+    watched = WriteAheadLog(tmp_path / "hatchway.db")
+
+    async def run() -> None:
+        await watched.next()
+        await asyncio.sleep(0.1)
         with (tmp_path / "hatchway.db-wal").open("ab") as log:
             log.write(b"a frame that is not valid yet")
         waited = [0.0]
         now = asyncio.get_running_loop().time
         began = now()
         while now() - began < A_WHILE:
-            await notifications.next()
+            await watched.next()
             waited.append(now() - began)
         # Never later than about twice as long after it was written as it took to be committed.
         assert len(waited) > 5
 
-    with_notifications(in_a_file, work)
+    asyncio.run(run())
+    watched.close()
 
 
-def test_a_file_that_may_change_again_without_showing_it_is_no_sign_of_rest(in_a_file: Store) -> None:
-    log = Path(f"{in_a_file.engine.url.database}-wal")
+def test_a_file_that_may_change_again_without_showing_it_is_no_sign_of_rest_without_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.INTERVAL", 0.001)
+    monkeypatch.setattr("hatchway.store.change_feed.write_ahead_log.QUIET_INTERVAL", HOUR)
+    (tmp_path / "hatchway.db-wal").write_bytes(b"")
+    watched = WriteAheadLog(tmp_path / "hatchway.db")
 
-    async def work(notifications: ChangeNotifications) -> None:
-        await come_to_rest(notifications)
+    async def run() -> None:
         # As when it has been written this very moment, or the clock was set back.
-        os.utime(log, (time.time() + HOUR, time.time() + HOUR))
-        for _ in range(3):
-            await notifications.next()
+        os.utime(tmp_path / "hatchway.db-wal", (time.time() + HOUR, time.time() + HOUR))
+        for _ in range(20):
+            async with asyncio.timeout(TIMEOUT):
+                await watched.next()
 
-    with_notifications(in_a_file, work)
+    asyncio.run(run())
+    watched.close()
 
 
 def test_who_is_cancelled_just_when_it_is_time_to_look_has_nothing_fail(

@@ -62,7 +62,7 @@ class ChangeNotifications(Protocol):
 async def change_notifications(engine: Engine) -> AsyncIterator[ChangeNotifications]:
     """Of a database, while in the context."""
     if engine.dialect.name != "postgresql":
-        with closing(WriteAheadLog(Path(f"{engine.url.database}-wal"))) as written:
+        with closing(WriteAheadLog(Path(str(engine.url.database)))) as written:
             yield written
         return
     notify = _Notify(engine)
