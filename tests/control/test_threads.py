@@ -3,8 +3,11 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count
 
 import pytest
+from tests.control.harness import World
 from tests.transport.harness import until
 
 from hatchway.control import concurrency
@@ -162,6 +165,50 @@ def test_whoever_has_made_a_slow_call_has_the_next_ones_wait_for_one_another_for
             pass
     with calls.turn("alice"):
         pass
+
+
+@pytest.mark.parametrize(("much", "waits"), [(0.02, True), (60.0, False)])
+def test_whoever_makes_many_quick_calls_has_them_wait_for_one_another_too(
+    monkeypatch: pytest.MonkeyPatch, much: float, waits: bool
+) -> None:
+    monkeypatch.setattr(concurrency, "LONGEST_WAIT", 0.01)
+    # Each computes for ten milliseconds, by this clock.
+    monkeypatch.setattr("time.thread_time", count(0.0, 0.01).__next__)
+    calls = SlowCalls(60.0, much)
+    for principal in ("alice", "bob", "alice", "alice"):
+        with calls.turn(principal):
+            pass
+    refused = pytest.raises(TooManyCalls) if waits else nullcontext()
+    with calls.turn("alice"), refused, calls.turn("alice"):
+        pass
+    with calls.turn("bob"), calls.turn("bob"):
+        pass
+
+
+def test_what_was_computed_is_forgiven_in_time_and_forgotten_of_whoever_called_longest_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(concurrency, "MOST", 2)
+    monkeypatch.setattr(concurrency, "FORGIVEN", 0.0)
+    calls = SlowCalls(60.0, 1.0)
+    assert [calls._in_all(who, 0.4) for who in ("alice", "bob", "alice")] == [0.4, 0.4, 0.8]
+    calls._in_all("carol", 0.4)
+    assert [calls._in_all(who, 0.1) for who in ("alice", "bob")] == [pytest.approx(0.9), 0.1]
+    monkeypatch.setattr(concurrency, "FORGIVEN", 1e12)
+    assert calls._in_all("alice", 0.2) == 0.2
+
+
+def test_reading_a_request_is_measured_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+
+    def turn(self: SlowCalls, principal: str) -> AbstractContextManager[None]:
+        measured.append(principal)
+        return nullcontext()
+
+    monkeypatch.setattr(SlowCalls, "turn", turn)
+    answer = world.send(body=b"Action=ListUsers&Version=2010-05-08&NotThere=1", service="iam")
+    assert answer.status == 400
+    assert len(measured) == 1
 
 
 def test_a_call_that_fails_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,21 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from threading import Lock
 from typing import Final
 
 SLOW_WRITE: Final = 0.05
 SLOW_READ: Final = 0.2
 """Seconds of computing after which a call was a slow one: most take a few thousandths."""
+MUCH_READING: Final = 1.0
+FORGIVEN: Final = 0.1
+"""Seconds of computing after which many quick calls are as bad as a slow one, and how many of them are taken
+off each second: twelve at a time, each below what is slow, left other callers a hundredth of their calls."""
 REMEMBERED: Final = 30.0
 """Seconds for which it is remembered whose it was."""
+MOST: Final = 10_000
+"""Principals whose computing is counted; of more, those that called longest ago begin anew."""
 LONGEST_WAIT: Final = 5.0
 """Seconds for which a call waits for those of the same principal: one that reads holds a connection to the
 store meanwhile."""
@@ -54,23 +61,33 @@ class ConcurrentCalls:
 
 
 @dataclass(slots=True)
+class _Computed:
+    seconds: float
+    at: float
+
+
+@dataclass(slots=True)
 class _Turn:
     until: float
     lock: Lock = field(default_factory=Lock)
 
 
 class SlowCalls:
-    """Has the calls of whoever makes slow ones go one after the other. Thread-safe.
+    """Has the calls of whoever makes slow ones, or very many, go one after the other. Thread-safe.
 
     Python runs one thread at a time, and the store's one write lock goes to any who wait for it. So whoever
     had many slow calls under way would have had nearly all of the time. Quick ones stay together: writes wait
     for the disk as one.
     """
 
-    def __init__(self, slow: float) -> None:
-        """`slow` is after how many seconds of computing a call is one."""
+    def __init__(self, slow: float, much: float = inf) -> None:
+        """`slow` is after how many seconds of computing a call is one, `much` how many those of one principal
+        may lately come to before all are taken for slow."""
         self._slow = slow
+        self._much = much
         self._turns: dict[str, _Turn] = {}
+        # The latest to call last.
+        self._computed: dict[str, _Computed] = {}
         self._lock = Lock()
 
     @contextmanager
@@ -100,8 +117,20 @@ class SlowCalls:
         try:
             yield
         finally:
-            if time.thread_time() - began > self._slow:
+            seconds = time.thread_time() - began
+            if self._in_all(principal, seconds) > self._much or seconds > self._slow:
                 self._remember(principal)
+
+    def _in_all(self, principal: str, seconds: float) -> float:
+        """So much computing more: what the principal's calls come to lately."""
+        now = time.monotonic()
+        with self._lock:
+            before = self._computed.pop(principal, None) or _Computed(0.0, now)
+            left = max(0.0, before.seconds - (now - before.at) * FORGIVEN)
+            self._computed[principal] = _Computed(left + seconds, now)
+            if len(self._computed) > MOST:
+                del self._computed[next(iter(self._computed))]
+            return left + seconds
 
     def _remember(self, principal: str) -> None:
         now = time.monotonic()

@@ -31,7 +31,7 @@ from hatchway.account.fleet import PLANS
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
 from hatchway.control.call_rates import Kind
 from hatchway.control.catalogue import OFFERED, OPERATIONS
-from hatchway.control.concurrency import SLOW_READ, SLOW_WRITE, ConcurrentCalls, SlowCalls
+from hatchway.control.concurrency import MUCH_READING, SLOW_READ, SLOW_WRITE, ConcurrentCalls, SlowCalls
 from hatchway.control.metrics import OTHER_SERVICE
 from hatchway.control.operations import Call, Late, Operation
 from hatchway.control.other_services import not_here, render
@@ -86,7 +86,7 @@ class Dispatcher:
         self._plane = plane
         self._services = services()
         self._running = ConcurrentCalls((threads or ThreadCounts()).of_a_principal)
-        self._slow_reads, self._slow_writes = SlowCalls(SLOW_READ), SlowCalls(SLOW_WRITE)
+        self._slow_reads, self._slow_writes = SlowCalls(SLOW_READ, MUCH_READING), SlowCalls(SLOW_WRITE)
 
     def dispatch(self, request: ApiRequest) -> Outcome:
         """The answer to any request."""
@@ -190,19 +190,20 @@ class Dispatcher:
                 state.principal = caller.principal
                 share = caller.principal.maker_id
                 running.enter_context(self._running.one_more(share))
-                try:
-                    operation = self._read_request(state)
-                except ServiceError:
-                    # What is no call of anything has been read all the same.
-                    plane.rates.spend(share, Kind.READ, time.monotonic())
-                    raise
-                kind = Kind.READ if operation.reads_only else Kind.WRITE
-                plane.rates.spend(share, kind, time.monotonic())
-                if operation.reads_only:
-                    with self._slow_reads.turn(share):
+                # What a large request takes to be read, and a change to be prepared, is computed as well.
+                with self._slow_reads.turn(share):
+                    try:
+                        operation = self._read_request(state)
+                    except ServiceError:
+                        # What is no call of anything has been read all the same.
+                        plane.rates.spend(share, Kind.READ, time.monotonic())
+                        raise
+                    kind = Kind.READ if operation.reads_only else Kind.WRITE
+                    plane.rates.spend(share, kind, time.monotonic())
+                    if operation.reads_only:
                         result, reply = self._run(operation, state, self._call(state, tx, caller))
-                elif operation.prepare is not None:
-                    prepared = operation.prepare(self._call(state, tx, caller))
+                    elif operation.prepare is not None:
+                        prepared = operation.prepare(self._call(state, tx, caller))
             if operation.reads_only:
                 self._record(success_record(plane, state, result))
                 return reply
