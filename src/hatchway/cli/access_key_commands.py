@@ -17,33 +17,36 @@ if TYPE_CHECKING:
     from hatchway.domain.identity import KeyStatus
 
 _User = Annotated[str | None, typer.Argument(metavar="USER", help="The user's name.", show_default=False)]
-_Root = Annotated[bool, typer.Option("--root", help="The root user, in place of USER.")]
+_Root = Annotated[bool, typer.Option("--root", help="The root user, instead of USER.")]
 _KeyId = Annotated[str, typer.Argument(metavar="ID", help="The access key's id, as 'list' shows it.")]
 _ProfileName = Annotated[
     str | None,
-    typer.Option("--profile", metavar="NAME", help="Write the key into this AWS profile of yours."),
+    typer.Option("--profile", metavar="NAME", help="Write the key to this AWS profile of yours."),
 ]
 _EndpointUrl = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="The API's URL for the profile; by default where it listens."),
+    typer.Option(
+        metavar="URL", help="The API's URL for the profile; by default the address that it listens on."
+    ),
 ]
 _Bundle = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE|DIR",
-        help="Put the key into a bundle for the user's own machine, with the CA, a script that installs both"
-        " and instructions: a ZIP file if its name ends in .zip, else a directory. It must not be there yet.",
+        help="Put the key into a bundle for the user's own machine, with the CA, a script that"
+        " installs both, and instructions: a ZIP file if the name ends in .zip, else a directory."
+        " It must not exist yet.",
     ),
 ]
 _CaCertificate = Annotated[
     Path | None,
     typer.Option(
-        "--ca-certificate", metavar="FILE", help="The CA to trust, for a bundle, if not the private one."
+        "--ca-certificate",
+        metavar="FILE",
+        help="The CA that a bundle makes the user trust, if not the private CA.",
     ),
 ]
-_Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Write into the profile although there is one of that name.")
-]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite the profile if it exists.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ class _WhereArguments(StoreArguments):
 
     as_profile: Annotated[
         str | None,
-        typer.Option("--as", metavar="PROFILE", help="Ask the API as this AWS profile; else AWS_PROFILE."),
+        typer.Option("--as", metavar="PROFILE", help="Call the API with this AWS profile; else AWS_PROFILE."),
     ] = None
 
 
@@ -88,7 +91,7 @@ def _keys(where: _WhereArguments, into: "Into | None" = None) -> Iterator["Keys"
 
 
 def register(app: typer.Typer) -> None:
-    access_key = typer.Typer(help="Make, look after and end access keys of users.", rich_markup_mode=None)
+    access_key = typer.Typer(help="Create, list, rotate and delete access keys.", rich_markup_mode=None)
     access_key.command("create")(create)
     access_key.command("list")(list_)
     access_key.command("rotate")(rotate)
@@ -107,11 +110,12 @@ def create(
     json: Json = False,
     where: _WhereArguments,
 ) -> None:
-    """Make an access key for a user.
+    """Create an access key for a user.
 
-    It is printed this once, or written into an AWS profile of yours, or into a bundle for the user's own
-    machine. A profile that is there already is left alone. It asks the API, as you, and needs the permission
-    iam:CreateAccessKey; with --data-dir it works on the store, on the server. A bundle is made there alone.
+    The key is printed once, or written to an AWS profile of yours, or to a bundle for the user's own machine.
+    An existing profile is not overwritten. The command calls the API with your credentials and needs the
+    permission iam:CreateAccessKey; with --data-dir it works on the store, on the server. A bundle can only
+    be made there.
 
     \b
     Examples:
@@ -137,19 +141,19 @@ def rotate(
     root: _Root = False,
     at_once: Annotated[
         bool,
-        typer.Option("--at-once", help="Deactivate the former key now: tunnels opened with it are cut."),
+        typer.Option("--at-once", help="Deactivate the old key now; tunnels opened with it are cut."),
     ] = False,
     into: _IntoArguments,
     json: Json = False,
     where: _WhereArguments,
 ) -> None:
-    """Make a new access key in place of a user's.
+    """Replace a user's access key with a new one.
 
-    The former key is good until you deactivate it, when all that used it has the new one: 'list' shows when
-    it was last used. The inactive key of the rotation before is deleted, since a user has two at most. A
-    profile that holds a key of this user gets the new one. It asks the API, as you, and needs the permissions
-    iam:ListAccessKeys, iam:CreateAccessKey, iam:UpdateAccessKey and iam:DeleteAccessKey; with --data-dir it
-    works on the store, on the server.
+    The old key is valid until you deactivate it, once everything that used it has the new one: 'list' shows
+    when it was last used. The inactive key of the previous rotation is deleted, since a user has at most two.
+    A profile with a key of this user gets the new one. Calls the API with your credentials and needs the
+    permissions iam:ListAccessKeys, iam:CreateAccessKey, iam:UpdateAccessKey and iam:DeleteAccessKey; with
+    --data-dir it works on the store, on the server.
 
     \b
     Examples:
@@ -174,12 +178,12 @@ def list_(
     json: Json = False,
     where: _WhereArguments,
 ) -> None:
-    """List the access keys: of everybody, or of one user.
+    """List access keys: everybody's, or one user's.
 
-    With when and for which service each was last used, also in requests that were refused. Times are UTC.
-    It asks the API, as you, and needs the permissions iam:ListAccessKeys, iam:GetAccessKeyLastUsed and, for
-    everybody's, iam:ListUsers; root's own keys only root sees there. With --data-dir it reads the store, on
-    the server.
+    Shows when and for which service each was last used, also in requests that were refused. Times are UTC.
+    Calls the API with your credentials and needs the permissions iam:ListAccessKeys,
+    iam:GetAccessKeyLastUsed and, for everybody's, iam:ListUsers; only root sees root's own keys there. With
+    --data-dir it reads the store, on the server.
 
     \b
     Examples:
@@ -200,8 +204,8 @@ def list_(
 def deactivate(key: _KeyId, *, json: Json = False, where: _WhereArguments) -> None:
     """Deactivate an access key.
 
-    What is signed with it is refused from now on, and tunnels that were opened with it are cut within a
-    second. 'activate' takes it back. It asks the API, as you, and needs the permissions
+    Requests signed with it are refused from now on, and tunnels opened with it are cut within a second.
+    'activate' undoes this. Calls the API with your credentials and needs the permissions
     iam:GetAccessKeyLastUsed, iam:ListAccessKeys and iam:UpdateAccessKey; with --data-dir it works on the
     store, on the server.
 
@@ -217,9 +221,9 @@ def deactivate(key: _KeyId, *, json: Json = False, where: _WhereArguments) -> No
 
 @with_option_groups
 def activate(key: _KeyId, *, json: Json = False, where: _WhereArguments) -> None:
-    """Activate an access key again.
+    """Reactivate an access key.
 
-    With the permissions that 'deactivate' needs, or with --data-dir.
+    Needs the same permissions as 'deactivate', or --data-dir.
 
     \b
     Example:
@@ -232,10 +236,10 @@ def activate(key: _KeyId, *, json: Json = False, where: _WhereArguments) -> None
 
 @with_option_groups
 def delete(key: _KeyId, *, json: Json = False, where: _WhereArguments) -> None:
-    """Delete an access key, for good.
+    """Delete an access key permanently.
 
-    Deactivate it first, and wait whether somebody misses it: a deleted key cannot be brought back. It asks
-    the API, as you, and needs the permissions iam:GetAccessKeyLastUsed, iam:ListAccessKeys and
+    Deactivate it first and wait to see whether anybody misses it: a deleted key cannot be restored. Calls
+    the API with your credentials and needs the permissions iam:GetAccessKeyLastUsed, iam:ListAccessKeys and
     iam:DeleteAccessKey; with --data-dir it works on the store, on the server.
 
     \b

@@ -16,19 +16,22 @@ _Instance = Annotated[
 ]
 _AtOnce = Annotated[
     bool,
-    typer.Option("--at-once", help="End the host's former token now, not when the new one is first used."),
+    typer.Option(
+        "--at-once", help="Invalidate the host's old token now, not when the new one is first used."
+    ),
 ]
 
 _ApiUrl = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="The API as the host reaches it; by default as you do, or where it listens.",
+        help="The API's URL as seen from the host; by default the URL that you use, or the address"
+        " that it listens on.",
     ),
 ]
 _CaCertificate = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="The CA by which the host knows the API, if not the private one."),
+    typer.Option(metavar="FILE", help="The CA with which the host verifies the API, if not the private CA."),
 ]
 
 _MOST_FINDINGS = 50
@@ -43,7 +46,7 @@ def register(app: typer.Typer) -> None:
     host.command("rotate")(rotate)
     host.add_typer(token_commands(), name="token")
     app.add_typer(host, name="host")
-    model = typer.Typer(help="Have boto3 and the AWS CLI know this service.", rich_markup_mode=None)
+    model = typer.Typer(help="Install the hatchway service for boto3 and the AWS CLI.", rich_markup_mode=None)
     model.command("install")(install_model)
     # Without this, typer would make the one command the group itself.
     model.callback()(_group)
@@ -63,19 +66,20 @@ def apply(
     accept_policy_errors: Annotated[
         bool,
         typer.Option(
-            "--accept-policy-errors", help="Also apply policies that, as lint finds, cannot work as meant."
+            "--accept-policy-errors",
+            help="Also apply policies that, according to lint, cannot work as intended.",
         ),
     ] = False,
     json: Json = False,
     store: StoreArguments,
     caller: CallerArguments,
 ) -> None:
-    """Make the account be as a fleet file says.
+    """Apply a fleet file to the account.
 
-    It asks the API, as you, and needs the permissions hatchway:PlanFleet and hatchway:ApplyFleet; with
-    --data-dir it works on the store, on the server. All of it is done, or nothing: a file that is wrong
-    changes nothing (exit code 2), and so does one with a new policy in which lint finds an error. What else
-    it finds in the policies is told on standard error.
+    Calls the API with your credentials and needs the permissions hatchway:PlanFleet and hatchway:ApplyFleet;
+    with --data-dir it works on the store, on the server. Either everything is applied or nothing: an invalid
+    file changes nothing (exit code 2), and neither does one with a new policy in which lint finds an error.
+    Other findings about policies are printed on standard error.
 
     \b
     Examples:
@@ -124,8 +128,8 @@ def apply(
 def export(*, store: StoreArguments, caller: CallerArguments) -> None:
     """Print the account as a fleet file.
 
-    It asks the API, as you, and needs the permission hatchway:ExportFleet; with --data-dir it reads the
-    store, on the server.
+    Calls the API with your credentials and needs the permission hatchway:ExportFleet; with --data-dir it
+    reads the store, on the server.
 
     \b
     Examples:
@@ -159,11 +163,11 @@ def enroll(
     store: StoreArguments,
     caller: CallerArguments,
 ) -> None:
-    """Make a host token.
+    """Create a host token.
 
-    It is printed this once. The host's former token, if any, is good until the new one is first used. It
-    asks the API, as you, and needs the permission hatchway:EnrollHost on the instance, which is called by its
-    id or its tag Name; with --data-dir it works on the store, on the server.
+    The token is printed once. The host's old token, if any, is valid until the new one is first used. Calls
+    the API with your credentials and needs the permission hatchway:EnrollHost on the instance, which you give
+    by its id or its Name tag; with --data-dir it works on the store, on the server.
 
     \b
     Examples:
@@ -204,9 +208,9 @@ def script(
 ) -> None:
     """Print the script that sets up sshd on a host.
 
-    It holds a new token of that host: keep it secret. The former one is good until the script has been run.
-    It asks the API, as you, like 'host enroll', and the host is to trust the CA that your profile trusts;
-    with --data-dir it works on the store, on the server.
+    The script contains a new token of that host: keep it secret. The old token is valid until the script has
+    been run. Calls the API with your credentials, like 'host enroll', and the host will trust the CA that
+    your profile trusts; with --data-dir it works on the store, on the server.
 
     \b
     Examples:
@@ -226,10 +230,10 @@ def rotate(
     store: StoreArguments,
     caller: CallerArguments,
 ) -> None:
-    """Give a host a new token: print the script that puts it in place there.
+    """Print a script that gives a host a new token.
 
-    It is the script of 'host script', which may be run any number of times, and brings what is new in it too.
-    The former token ends when the host has used the new one, so that no login fails meanwhile.
+    It is the script of 'host script', which can be run any number of times and also brings updates.
+    The old token is valid until the host has used the new one, so that no login fails meanwhile.
 
     \b
     Example:
@@ -267,12 +271,12 @@ def _print_script(
 
 def install_model(
     *,
-    uninstall: Annotated[bool, typer.Option("--uninstall", help="Take it away again.")] = False,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Remove it again.")] = False,
 ) -> None:
-    """Put the model of the service hatchway where boto3 and the AWS CLI find it.
+    """Install the model of the hatchway service for boto3 and the AWS CLI.
 
-    That is ~/.aws/models. From then on 'aws hatchway list-tunnels' and boto3.client("hatchway") work, with
-    a profile for Hatchway's API.
+    It is written to ~/.aws/models. After that, 'aws hatchway list-tunnels' and boto3.client("hatchway") work
+    with a profile for Hatchway's API.
 
     \b
     Examples:

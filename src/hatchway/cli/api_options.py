@@ -17,8 +17,8 @@ _ApiNames = Annotated[
     typer.Option(
         "--api-name",
         metavar="NAME",
-        help="What clients and hosts call the API besides, a host name or an address, such as a load"
-        " balancer's, for the private CA's certificate. May be repeated.",
+        help="Another name or address of the API for the private CA's certificate, such as a load"
+        " balancer's. May be repeated.",
     ),
 ]
 _ApiCert = Annotated[
@@ -45,8 +45,8 @@ _ApiReads = Annotated[
         "--api-reads",
         metavar="N",
         min=0,
-        help="Calls that change nothing which one principal may make a second; 20 times as many at once after"
-        " a pause. 0 is no bound.",
+        help="How many read-only calls one principal may make a second, with bursts of 20 times as"
+        " many after a pause. 0 means no limit.",
         show_default="100",
     ),
 ]
@@ -65,17 +65,17 @@ _ApiProxyProtocolFrom = Annotated[
     typer.Option(
         "--api-proxy-protocol-from",
         metavar="CIDR",
-        help="Where a load balancer connects to the API from that says by the PROXY protocol, version 1 or 2,"
-        " whose connection it passes on. May be repeated. It is required from there and ignored from"
-        " elsewhere. 'anywhere' only where nobody else can connect: whoever does may claim any address.",
+        help="The addresses of load balancers that send the PROXY protocol, version 1 or 2, to the"
+        " API. May be repeated. Connections from there must have it; from elsewhere it is ignored."
+        " Use 'anywhere' only if nobody else can connect: whoever can may claim any address.",
     ),
 ]
 _AuditFile = Annotated[
     Switch,
     typer.Option(
         "--audit-file",
-        help="Whether the audit trail is written to audit.jsonl in the data directory too; it is in the store"
-        " in any case.",
+        help="Whether the audit trail is also written to audit.jsonl in the data directory; it is"
+        " always in the store.",
     ),
 ]
 _ApiWorkers = Annotated[
@@ -85,8 +85,8 @@ _ApiWorkers = Annotated[
         metavar="N",
         min=1,
         max=64,
-        help="Processes that share the API's port: as many calls are computed at once. What one principal"
-        " may ask in a second is each one's own count.",
+        help="Processes that share the API's port, so that as many calls are computed in parallel. The"
+        " limits on calls a second apply to each process.",
     ),
 ]
 _ApiMetrics = Annotated[
@@ -94,8 +94,8 @@ _ApiMetrics = Annotated[
     typer.Option(
         "--api-metrics",
         metavar="HOST:PORT",
-        help="Where the control plane tells Prometheus what it counts; the second of several processes does"
-        " at the next port, and so on.",
+        help="Where the control plane serves metrics for Prometheus. The second of several processes"
+        " uses the next port, and so on.",
         show_default="nowhere",
     ),
 ]
@@ -103,8 +103,9 @@ _Housekeeping = Annotated[
     Switch,
     typer.Option(
         "--housekeeping",
-        help="Whether the control plane does what the account needs without being asked: signing keys for"
-        " gateways, the audit file, tidying. Of several processes of one server only the first does.",
+        help="Whether the control plane does background work: signing keys for gateways, the audit"
+        " file, deleting what has expired. Of several processes of one server only the first does"
+        " it.",
     ),
 ]
 

@@ -19,7 +19,7 @@ def backup(
     directory: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", help="Where to, a directory that is empty or not there yet.", parser=given_path
+            metavar="DIR", help="The directory to write to, empty or not existing yet.", parser=given_path
         ),
     ],
     *,
@@ -27,11 +27,11 @@ def backup(
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Back up the installation, while it runs.
+    """Back up the installation while it runs.
 
-    DIR gets the store as it is at one moment, every key and the CA, and is looked through before the command
-    says that it is done. Whoever has DIR has all that the server has: encrypt it before it leaves the
-    machine. Of a store in PostgreSQL it gets the keys, and the database has to be dumped with pg_dump.
+    DIR gets a consistent copy of the store, every key and the CA, and is verified before the command reports
+    success. Whoever has DIR has everything that the server has: encrypt it before it leaves the machine.
+    With PostgreSQL only the keys are copied; dump the database with pg_dump.
 
     \b
     Example:
@@ -65,18 +65,18 @@ def backup(
 
 def restore(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="What 'hatchway backup' made.", parser=given_path)
+        Path, typer.Argument(metavar="DIR", help="A directory made by 'hatchway backup'.", parser=given_path)
     ],
     *,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Make the installation again from a backup.
+    """Restore the installation from a backup.
 
-    The data directory must be empty or not there yet, and the store of no newer schema. All of the backup
-    is looked through before anything is written. Run as root it gives the files to the directory's owner, or
-    where there is none yet to the user who had them.
+    The data directory must be empty or not exist yet, and the store must not have a newer schema. The whole
+    backup is verified before anything is written. Run as root, it gives the files to the directory's owner,
+    or, if it does not exist yet, to the user who owned them.
 
     \b
     Example:

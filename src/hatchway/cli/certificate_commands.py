@@ -19,12 +19,12 @@ _NEXT: Final = {
 
 
 def register(app: typer.Typer) -> None:
-    authority = typer.Typer(help="The private CA.", rich_markup_mode=None)
+    authority = typer.Typer(help="Rotate the private CA.", rich_markup_mode=None)
     authority.command("rotate")(rotate)
     # Without this, typer would make the one command the group itself.
     authority.callback()(_group)
     app.add_typer(authority, name="ca")
-    trust = typer.Typer(help="Have this system, or a profile, trust the private CA.", rich_markup_mode=None)
+    trust = typer.Typer(help="Make this system, or a profile, trust the private CA.", rich_markup_mode=None)
     trust.command("install")(install_trust)
     trust.command("update")(update_trust)
     app.add_typer(trust, name="trust")
@@ -41,23 +41,25 @@ def rotate(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="With 'add': a DNS name for which the next CA may issue besides, and for names below it."
-            " May be repeated.",
+            help="With 'add': another DNS name for which, and for whose subdomains, the next CA may"
+            " issue. May be repeated.",
         ),
     ] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Wait for no machine that joined: who is behind has to join anew."),
+        typer.Option(
+            "--force", help="Do not wait for joined machines; those that are behind have to join again."
+        ),
     ] = False,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Put another private CA in the place of the one there is, while the server runs.
+    """Replace the private CA while the server runs.
 
-    'add' makes the next CA, and ca.pem holds both. When every client and host has taken that over, 'use' has
-    the next one issue; when the server shows a certificate of it, 'drop' takes the former out of ca.pem.
-    Machines that joined follow by themselves; a step that comes too soon for one is refused, by its name.
+    'add' creates the next CA, and ca.pem contains both. When every client and host trusts both, 'use' makes
+    the next one issue; when the server shows a certificate from it, 'drop' removes the old one from ca.pem.
+    Joined machines follow automatically; a step that is too early for one of them is refused, with its name.
 
     \b
     Example:
@@ -95,7 +97,7 @@ def install_trust(
 ) -> None:
     """Add the private CA to the system's trust store.
 
-    The AWS CLI's tunnels trust nothing else. Needs root.
+    The AWS CLI's tunnels use only the system's trust store. Needs root.
 
     \b
     Examples:
@@ -114,15 +116,15 @@ def update_trust(
     *,
     name: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A name for which the next CA may issue besides. May be repeated."),
+        typer.Option(metavar="NAME", help="Another name for which the next CA may issue. May be repeated."),
     ] = None,
     caller: CallerArguments,
 ) -> None:
-    """Take over the CAs that the API names, into the ca_bundle of a profile.
+    """Update the ca_bundle of a profile with the API's CAs.
 
-    The API is asked by what the file holds now, and the file is written only when it names one of those, and
-    no CA for names for which none in the file may issue, but for those that --name gives. For the AWS CLI's
-    tunnels give the file to 'hatchway trust install --ca-certificate' afterwards.
+    The API is verified with the CAs in the file now. The file is written only if the API names one of these,
+    and no CA for names for which none of them may issue, except those that --name gives. For the AWS CLI's
+    tunnels, pass the file to 'hatchway trust install --ca-certificate' afterwards.
 
     \b
     Example:

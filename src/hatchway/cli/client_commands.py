@@ -33,17 +33,17 @@ _Duration = Annotated[
         metavar="SECONDS",
         min=1,
         max=LONGEST_DURATION,
-        help="When to cut the tunnel: 3600, or what the account allows.",
+        help="After how long to cut the tunnel; by default 3600, or as much as the account allows.",
     ),
 ]
 _GatewayPort = Annotated[
     int | None,
     typer.Option(
-        metavar="PORT", min=1, max=65535, help="The gateway's port; else what the API says, else 443."
+        metavar="PORT", min=1, max=65535, help="The gateway's port; by default what the API says, else 443."
     ),
 ]
 _GatewayAddress = Annotated[
-    str | None, typer.Option(metavar="HOST", help="Where to connect, when DnsName does not lead there.")
+    str | None, typer.Option(metavar="HOST", help="The gateway's address, if DnsName does not resolve to it.")
 ]
 _SourceAddress = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="The local address to connect from.")
@@ -99,7 +99,7 @@ def ssh(
         list[str] | None,
         typer.Argument(
             metavar="[SSH OPTIONS] [USER@]HOST [SSH OPTIONS] [COMMAND]",
-            help="As for ssh. The host is named by its tag Name, its private address or its instance id.",
+            help="As for ssh. Give the host by its Name tag, private address or instance id.",
             autocompletion=complete_hosts,
         ),
     ] = None,
@@ -112,13 +112,13 @@ def ssh(
         typer.Option(metavar="PORT", min=1, max=65535, help="The port of the host's sshd; by default 22."),
     ] = None,
     tunnel: _TunnelArguments,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
     caller: CallerArguments,
 ) -> None:
     """Open a shell on a host, or run a command there.
 
-    Pushes a key that is good for 60 seconds, then runs ssh in a tunnel. Ends with the exit status of ssh.
-    All but the options below is ssh's, in ssh's order and meaning.
+    Pushes a key that is valid for 60 seconds, then runs ssh through a tunnel. Exits with ssh's exit status.
+    Everything except the options below is passed to ssh, in ssh's order and with ssh's meaning.
 
     \b
     Examples:
@@ -144,20 +144,21 @@ def ssh_config(
     os_user: Annotated[
         str,
         typer.Option(
-            metavar="USER", help="The user where ssh is told none; ec2-user by default.", show_default=False
+            metavar="USER", help="The user if ssh is given none; ec2-user by default.", show_default=False
         ),
     ] = "ec2-user",
-    remove: Annotated[bool, typer.Option("--remove", help="Take it away again.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it again.")] = False,
     ssh_directory: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where OpenSSH's files are; by default ~/.ssh.")
     ] = None,
     tunnel: _TunnelArguments,
     caller: CallerArguments,
 ) -> None:
-    """Have plain ssh, scp, rsync and whatever else runs ssh reach your hosts by their names and ids.
+    """Configure ssh, scp and rsync to reach hosts by name or id.
 
-    Writes files into ~/.ssh/hatchway, and a line at the beginning of ~/.ssh/config that includes them. Run it
-    again when there are other hosts. Each profile has its own files; --remove takes one profile's away.
+    This also works for any other program that runs ssh. Writes files to ~/.ssh/hatchway, and a line at the
+    beginning of ~/.ssh/config that includes them. Run it again when hosts change. Each profile has its own
+    files; --remove removes those of one profile.
 
     \b
     Examples:
@@ -198,7 +199,7 @@ def open_tunnel(
         str | None,
         typer.Argument(
             metavar="HOST",
-            help="The host to reach, by its tag Name, its private address or its instance id.",
+            help="The host, by its Name tag, private address or instance id.",
             autocompletion=complete_hosts,
         ),
     ] = None,
@@ -223,28 +224,31 @@ def open_tunnel(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="The IP address to listen on, by default 127.0.0.1: who reaches it can use the tunnels.",
+            help="The IP address to listen on, by default 127.0.0.1. Whoever can reach it can use the"
+            " tunnels.",
         ),
     ] = None,
     push_key: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A public key to make good on the host for 60 seconds first."),
+        typer.Option(metavar="FILE", help="First push this public key to the host, for 60 seconds."),
     ] = None,
     os_user: Annotated[
         str,
-        typer.Option(metavar="USER", help="For whom --push-key is; by default ec2-user.", show_default=False),
+        typer.Option(
+            metavar="USER", help="The OS user for --push-key; by default ec2-user.", show_default=False
+        ),
     ] = "ec2-user",
     known_hosts: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Have it hold the keys that the host has reported, for ssh, first."
+            metavar="FILE", help="First write the keys that the host has reported to this known_hosts file."
         ),
     ] = None,
     other_endpoints: Annotated[
         str | None,
         typer.Option(
             metavar="ID@DNSNAME@ADDRESS,...",
-            help="With an address and its endpoint: what to try when that endpoint refuses.",
+            help="With an address and its endpoint: the endpoints to try if that one refuses.",
         ),
     ] = None,
     tunnel: _TunnelArguments,
@@ -252,7 +256,7 @@ def open_tunnel(
 ) -> None:
     """Open a TCP tunnel to a host.
 
-    The options are those of 'aws ec2-instance-connect open-tunnel', and some more.
+    Takes the options of 'aws ec2-instance-connect open-tunnel', and some more.
 
     \b
     Examples:
@@ -279,7 +283,7 @@ _ReachedHost = Annotated[
     str,
     typer.Argument(
         metavar="HOST",
-        help="The host to reach, by its tag Name, its private address or its instance id.",
+        help="The host, by its Name tag, private address or instance id.",
         autocompletion=complete_hosts,
     ),
 ]
@@ -291,16 +295,16 @@ def forward(
     ports: Annotated[
         str,
         typer.Argument(
-            metavar="PORT[:LOCAL]", help="The port on the host, and the local one if it is another."
+            metavar="PORT[:LOCAL]", help="The port on the host, and the local port if it is different."
         ),
     ],
     *,
     tunnel: _TunnelArguments,
     caller: CallerArguments,
 ) -> None:
-    """Make a port of a host a port of this machine, until Ctrl-C.
+    """Forward a local port to a port of a host, until Ctrl-C.
 
-    The local port is the same, or, if that is taken, any free one. Each connection to it is a tunnel.
+    The local port is the same, or any free one if that is in use. Each connection to it is a tunnel.
 
     \b
     Examples:
@@ -324,7 +328,7 @@ def forward(
 def rdp(
     host: _ReachedHost,
     *,
-    user: Annotated[str | None, typer.Option(metavar="NAME", help="Who logs in there.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="The Windows user to log in as.")] = None,
     remote_port: Annotated[
         int, typer.Option(metavar="PORT", min=1, max=65535, help="The port on the host.")
     ] = 3389,
@@ -333,20 +337,20 @@ def rdp(
         typer.Option(metavar="PORT", min=0, max=65535, help="The local port; by default a free one."),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the .rdp file here, and leave it there.")
+        Path | None, typer.Option(metavar="FILE", help="Write the .rdp file here, and keep it.")
     ] = None,
     start: Annotated[
         bool,
-        typer.Option("--start/--no-start", help="Start the Remote Desktop client that this machine has."),
+        typer.Option("--start/--no-start", help="Start this machine's Remote Desktop client."),
     ] = True,
     tunnel: _TunnelArguments,
     caller: CallerArguments,
 ) -> None:
-    """Reach the desktop of a Windows host, by Remote Desktop (RDP).
+    """Connect to a Windows desktop with Remote Desktop (RDP).
 
-    Opens a local port with a tunnel for each connection, writes an .rdp file that leads there, and opens it
-    with FreeRDP, Remmina or the Mac's own program. Ends when that does, or else (Remmina may go on in
-    another process) with Ctrl-C.
+    Opens a local port with a tunnel for each connection, writes an .rdp file for it, and opens that with
+    FreeRDP, Remmina or the Mac's own program. Ends when that program ends, or with Ctrl-C (Remmina may
+    continue in another process).
 
     \b
     Examples:

@@ -15,12 +15,12 @@ def register(app: typer.Typer) -> None:
 def demo(
     *,
     without_openssh: Annotated[
-        bool, typer.Option("--without-openssh", help="Use asyncssh even where ssh and sshd are.")
+        bool, typer.Option("--without-openssh", help="Use asyncssh even if ssh and sshd are installed.")
     ] = False,
 ) -> None:
-    """See the whole story on this machine, in a minute.
+    """Show what Hatchway does, on this machine, in a minute.
 
-    It needs no root, and leaves nothing behind.
+    Needs no root, and leaves nothing behind.
 
     \b
     Example:

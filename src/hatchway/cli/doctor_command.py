@@ -23,21 +23,21 @@ def doctor(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="What clients or hosts call the API besides, a host name or an address. May be repeated.",
+            help="Another name or address under which clients or hosts reach the API. May be repeated.",
         ),
     ] = None,
     trial: Annotated[
-        bool, typer.Option(help="Try a tunnel of a server that is started for it, on loopback.")
+        bool, typer.Option(help="Start a temporary server on loopback and open a tunnel through it.")
     ] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only tell what is not well.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only print problems.")] = False,
     json: Json = False,
     caller: CallerArguments,
 ) -> None:
-    """Say whether everything is in place, and what to do where it is not.
+    """Find problems with a server or a client, and say what to do.
 
-    On the server, with --data-dir: files, keys, store, disk, clock, kernel limits, the API, each gateway's
-    name, port and certificate, and a trial tunnel. Anywhere else: what somebody with a profile needs. It
-    changes nothing. Ends with 0 when all is well, 1 when there is an error, 3 when there are warnings only.
+    On the server, with --data-dir, it checks files, keys, store, disk, clock, kernel limits, the API, each
+    gateway's name, port and certificate, and opens a trial tunnel. Anywhere else it checks what a user with
+    a profile needs. It changes nothing. Exits with 0 if all is well, 1 for errors, 3 for warnings only.
 
     \b
     Examples:

@@ -59,7 +59,7 @@ def events(
     *,
     user: Annotated[
         str | None,
-        typer.Option("--user", metavar="NAME|ARN", help="Only those of this user; of 'root' too."),
+        typer.Option("--user", metavar="NAME|ARN", help="Only events of this user, or of 'root'."),
     ] = None,
     host: Annotated[
         str | None,
@@ -67,34 +67,35 @@ def events(
             "--host",
             "--instance",
             metavar="NAME|ADDRESS|ID",
-            help="Only those about this host, or about the endpoint or other thing with this id.",
+            help="Only events about this host, or about the endpoint or other resource with this id.",
         ),
     ] = None,
     outcome: Annotated[
         Verdict | None,
-        typer.Option("--outcome", metavar="denied|failed|ok", help="Only those that ended so."),
+        typer.Option("--outcome", metavar="denied|failed|ok", help="Only events with this outcome."),
     ] = None,
     since: Annotated[
-        str, typer.Option("--since", metavar="SPAN|TIME", help="From when on: 30m, 2h, 7d, or a time.")
+        str,
+        typer.Option("--since", metavar="SPAN|TIME", help="Only events since then: 30m, 2h, 7d, or a time."),
     ] = "1h",
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="The newest so many.")
+        int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="Only this many, the newest.")
     ] = 1000,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on, and tell of events as they come.")
+        bool, typer.Option("--follow", "-f", help="Keep running and print new events as they happen.")
     ] = False,
     output: Annotated[
         OutputFormat,
-        typer.Option("--output", metavar="text|json", help="For people, or a JSON object a line."),
+        typer.Option("--output", metavar="text|json", help="Text for people, or one JSON object a line."),
     ] = OutputFormat.TEXT,
     store: StoreArguments,
     caller: CallerArguments,
 ) -> None:
-    """Tell what has happened: who called what or opened a tunnel where, what came of it, and why not.
+    """Show the audit trail: who did what, and with which result.
 
-    From the audit trail, oldest first, times in UTC. It asks the API, which needs the permission
-    cloudtrail:LookupEvents, and for the name of a host ec2:DescribeInstances; with --data-dir the store, on
-    the server. With --follow it asks every two seconds.
+    Prints calls and tunnels, oldest first, times in UTC. Calls the API, which needs the permission
+    cloudtrail:LookupEvents, and for a host's name ec2:DescribeInstances; with --data-dir it reads the store,
+    on the server. With --follow it looks every two seconds.
 
     \b
     Examples:

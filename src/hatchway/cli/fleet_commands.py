@@ -25,16 +25,16 @@ def check(
         bool,
         typer.Option(
             "--accept-policy-errors",
-            help="Do not fail for policies that, as lint finds, cannot work as meant.",
+            help="Do not fail for policies that, according to lint, cannot work as intended.",
         ),
     ] = False,
     output: Output = OutputFormat.TEXT,
     json: Json = False,
 ) -> None:
-    """Find what is wrong with fleet files, wherever they are.
+    """Check fleet files for errors.
 
-    Needs neither a server nor a data directory. Ends with 0 when apply would take each file, as far as that
-    can be told without the account, with 1 when it would not, with 2 when a file cannot be read.
+    Needs neither a server nor a data directory. Exits with 0 if apply would accept each file, as far as that
+    can be checked without the account, with 1 if not, with 2 if a file cannot be read.
 
     \b
     Examples:

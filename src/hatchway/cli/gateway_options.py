@@ -48,9 +48,9 @@ ProxyProtocolFrom = Annotated[
     typer.Option(
         "--proxy-protocol-from",
         metavar="CIDR",
-        help="Where a load balancer connects from that says by the PROXY protocol, version 1 or 2, whose"
-        " connection it passes on. May be repeated. It is required from there and ignored from elsewhere."
-        " 'anywhere' only where nobody else can connect: whoever does may claim any address.",
+        help="The addresses of load balancers that send the PROXY protocol, version 1 or 2. May be"
+        " repeated. Connections from there must have it; from elsewhere it is ignored. Use"
+        " 'anywhere' only if nobody else can connect: whoever can may claim any address.",
     ),
 ]
 Vpcs = Annotated[
@@ -58,7 +58,7 @@ Vpcs = Annotated[
     typer.Option(
         "--vpc",
         metavar="NAME|ID",
-        help="A VPC whose endpoints the gateway serves, and no others. May be repeated.",
+        help="Serve only the endpoints of this VPC. May be repeated.",
         show_default="every VPC that is no separate network",
     ),
 ]
@@ -67,7 +67,7 @@ Endpoints = Annotated[
     typer.Option(
         "--endpoint",
         metavar="NAME|ID",
-        help="An endpoint that the gateway serves, and no others but those of --vpc. May be repeated.",
+        help="Serve only this endpoint, besides those of --vpc. May be repeated.",
         show_default="all of those VPCs",
     ),
 ]
@@ -76,8 +76,9 @@ NeverTargets = Annotated[
     typer.Option(
         "--never-target",
         metavar="HOST|CIDR",
-        help="Where no tunnel leads unless an instance is registered there, such as the API's load balancer."
-        " May be repeated. The gateway's own machine, the API's and the store's are such places anyway.",
+        help="An address that tunnels may not reach unless an instance is registered there, such as"
+        " the API's load balancer. May be repeated. The machines of the gateway, the API and the"
+        " store are always included.",
     ),
 ]
 Metrics = Annotated[
@@ -85,8 +86,8 @@ Metrics = Annotated[
     typer.Option(
         "--metrics",
         metavar="HOST:PORT",
-        help="Where a gateway tells Prometheus what it counts; the second of several workers does at the next"
-        " port, and so on.",
+        help="Where a gateway serves metrics for Prometheus. The second of several workers uses the"
+        " next port, and so on.",
         show_default="nowhere",
     ),
 ]
@@ -97,9 +98,9 @@ DrainPorts = Annotated[
         metavar="PORT",
         min=1,
         max=65_535,
-        help="Where another gateway on this machine has its port for metrics: no tunnel leads there, or"
-        " whoever has one to this machine could drain it. May be repeated. The gateway's own, and those of"
-        " the workers of hatchway serve, are such ports anyway.",
+        help="The metrics port of another gateway on this machine. Tunnels may not reach it, because"
+        " whoever reaches it can drain that gateway. May be repeated. The gateway's own port, and"
+        " those of the workers of hatchway serve, are always included.",
     ),
 ]
 IdleLimit = Annotated[
@@ -109,7 +110,7 @@ IdleLimit = Annotated[
         metavar="SECONDS",
         min=1,
         max=3600,
-        help="Close a tunnel with 4002 that has carried no byte for so long.",
+        help="Close a tunnel with 4002 when it has carried no byte for this long.",
         show_default="never",
     ),
 ]
@@ -120,7 +121,7 @@ DrainTimeout = Annotated[
         metavar="SECONDS",
         min=0,
         max=86_400,
-        help="How long open tunnels may run on after SIGTERM, before they are closed with 1001.",
+        help="How long open tunnels may continue after SIGTERM before they are closed with 1001.",
     ),
 ]
 
@@ -132,8 +133,8 @@ DrainNotice = Annotated[
         metavar="SECONDS",
         min=0,
         max=3600,
-        help="How long after POST /drain at the port for metrics new tunnels are still opened, while /readyz"
-        " there says 503 already.",
+        help="How long new tunnels are still opened after POST /drain at the metrics port, while"
+        " /readyz there already answers 503.",
     ),
 ]
 
@@ -155,8 +156,8 @@ Revocation = Annotated[
     Switch,
     typer.Option(
         "--revocation",
-        help="Whether an open tunnel is cut when a change of policies, keys, users, endpoints, instances or"
-        " security groups no longer allows it.",
+        help="Whether an open tunnel is cut when a change of policies, keys, users, endpoints,"
+        " instances or security groups means that it is no longer allowed.",
     ),
 ]
 
@@ -165,8 +166,8 @@ CompiledCore = Annotated[
     typer.Option(
         "--compiled-core",
         envvar="HATCHWAY_COMPILED_CORE",
-        help="Whether tunnels' bytes are carried by compiled code, for less CPU: with on, a gateway does not"
-        " start where that cannot be used. Python does the same without it.",
+        help="Whether compiled code carries the tunnels' bytes, which takes less CPU. With 'on' a"
+        " gateway does not start if it is not available. Without it Python does the same.",
         show_default="on where Hatchway was built with it",
     ),
 ]
@@ -175,8 +176,8 @@ TlsPrefer = Annotated[
     Cipher,
     typer.Option(
         "--tls-prefer",
-        help="Which AES-GCM a client gets that has both: AES-128 takes less CPU at both ends, AES-256 is for"
-        " those who are bound to it.",
+        help="Which AES-GCM to use with clients that support both. AES-128 takes less CPU at both"
+        " ends; AES-256 is for those who are required to use it.",
     ),
 ]
 

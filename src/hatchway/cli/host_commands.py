@@ -65,14 +65,16 @@ def hosts(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="Only hosts of this name, in which * and ? stand for any.",
+            help="Only hosts with this name; * and ? are wildcards.",
             autocompletion=complete_hosts,
         ),
     ] = None,
     *,
     tag: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Only hosts with this tag; * and ? as in NAME; repeatable."),
+        typer.Option(
+            metavar="KEY=VALUE", help="Only hosts with this tag; * and ? are wildcards; repeatable."
+        ),
     ] = None,
     filter_: Annotated[
         list[str] | None,
@@ -86,10 +88,10 @@ def hosts(
     json: Json = False,
     caller: CallerArguments,
 ) -> None:
-    """List the hosts that you may see, each with the endpoint that leads to it.
+    """List the hosts you may see, and the endpoint for each.
 
     Needs the permissions ec2:DescribeInstances and, for the endpoints, ec2:DescribeInstanceConnectEndpoints.
-    That a host is listed does not say that you may connect to it.
+    A host in the list is not necessarily one that you may connect to.
 
     \b
     Examples:

@@ -12,22 +12,20 @@ from hatchway.cli.printable import give, say
 if TYPE_CHECKING:
     from hatchway.fleet.importers.hosts import ImportedFile
 
-_Vpc = Annotated[str, typer.Option(metavar="NAME", help="The VPC that the hosts are put into.")]
+_Vpc = Annotated[str, typer.Option(metavar="NAME", help="The VPC to put the hosts into.")]
 _Prefix = Annotated[
-    int, typer.Option(min=8, max=32, metavar="N", help="How long the IPv4 subnets' prefixes are taken to be.")
+    int, typer.Option(min=8, max=32, metavar="N", help="The prefix length to assume for IPv4 subnets.")
 ]
-_Resolve = Annotated[
-    bool, typer.Option("--resolve", help="Look the names up of hosts that are given by no address.")
-]
+_Resolve = Annotated[bool, typer.Option("--resolve", help="Resolve the names of hosts that have no address.")]
 _To = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to this new file, not to standard output."),
+    typer.Option("--output", "-o", metavar="FILE", help="Write to this new file instead of standard output."),
 ]
 
 
 def register(app: typer.Typer) -> None:
     imports = typer.Typer(
-        help="Make a fleet file of an inventory that you have. What is left out is told, with why.",
+        help="Convert an inventory to a fleet file.",
         rich_markup_mode=None,
     )
     imports.command("ansible")(ansible)
@@ -45,10 +43,10 @@ def ansible(
     resolve: _Resolve = False,
     output: _To = None,
 ) -> None:
-    """Make a fleet file of an Ansible inventory.
+    """Convert an Ansible inventory to a fleet file.
 
-    Of one that plugins or scripts make, import what 'ansible-inventory --list' prints. Every group that a
-    host is in becomes a tag of it, group/NAME.
+    For an inventory from plugins or scripts, import the output of 'ansible-inventory --list'. Each group of a
+    host becomes a tag of the host, group/NAME.
 
     \b
     Examples:
@@ -66,7 +64,7 @@ def ssh_config(
     resolve: _Resolve = False,
     output: _To = None,
 ) -> None:
-    """Make a fleet file of the hosts that an OpenSSH configuration names.
+    """Convert the hosts of an OpenSSH configuration to a fleet file.
 
     \b
     Example:
@@ -83,9 +81,9 @@ def csv(
     resolve: _Resolve = False,
     output: _To = None,
 ) -> None:
-    """Make a fleet file of a table.
+    """Convert a CSV table of hosts to a fleet file.
 
-    Its columns: name, address; if there are any id, type, state; and tag:KEY for a tag each.
+    Columns: name and address; optionally id, type and state; and tag:KEY for each tag.
 
     \b
     Example:
@@ -102,10 +100,11 @@ def ec2(
     output: _To = None,
     caller: CallerArguments,
 ) -> None:
-    """Make a fleet file of what EC2 has in a region, or whatever answers EC2's DescribeInstances.
+    """Convert the instances of an EC2 region to a fleet file.
 
-    It takes your own AWS credentials, and needs ec2:DescribeInstances; with DescribeVpcs, DescribeSubnets and
-    DescribeSecurityGroups the networks are EC2's own, else what the addresses make likely.
+    Works with anything that implements EC2's DescribeInstances. Uses your own AWS credentials and needs
+    ec2:DescribeInstances. With DescribeVpcs, DescribeSubnets and DescribeSecurityGroups the networks are
+    EC2's own, otherwise they are guessed from the addresses.
 
     \b
     Examples:

@@ -46,16 +46,16 @@ def init(
         bool,
         typer.Option(
             "--unattended",
-            help="For what starts servers by itself, such as a container: leave an account that is there as"
-            " it is, and make no access key, for its secret would stand in a log. 'hatchway access-key create"
-            " --root' makes one.",
+            help="For automatic starts, such as in a container: keep an existing account as it is, and"
+            " create no access key, because its secret would end up in a log. 'hatchway access-key"
+            " create --root' creates one.",
         ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Make a new installation.
+    """Create a new installation.
 
-    That is a store, a master key, a gateway key, a private CA with a server certificate, and the root access
+    Creates a store, a master key, a gateway key, a private CA with a server certificate, and the root access
     key, which is printed once and cannot be shown again.
 
     \b

@@ -20,7 +20,7 @@ _InstanceId = Annotated[
     str,
     typer.Argument(
         metavar="HOST",
-        help="The host, by its tag Name, its private address or its instance id, or its beginning.",
+        help="The host, by its Name tag, private address, or instance id or the beginning of one.",
     ),
 ]
 _Subnet = Annotated[str | None, typer.Option(metavar="ID", help="The subnet's id, or its beginning.")]
@@ -40,7 +40,7 @@ _Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", h
 
 
 def register(app: typer.Typer) -> None:
-    instance = typer.Typer(help="Hosts, registered one by one through the API.", rich_markup_mode=None)
+    instance = typer.Typer(help="Register, change and remove single hosts.", rich_markup_mode=None)
     instance.command("register")(register_instance)
     instance.command("modify")(modify)
     instance.command("deregister")(deregister)
@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
 
 def token_commands() -> typer.Typer:
     """The commands on enrollment tokens: `hatchway host token`."""
-    token = typer.Typer(help="Tokens by which hosts register themselves.", rich_markup_mode=None)
+    token = typer.Typer(help="Tokens with which hosts register themselves.", rich_markup_mode=None)
     token.command("create")(create_token)
     token.command("list")(list_tokens)
     token.command("delete")(delete_token)
@@ -58,7 +58,7 @@ def token_commands() -> typer.Typer:
 
 @with_option_groups
 def register_instance(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, which no other instance has.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, which must be unique.")],
     *,
     subnet: Annotated[str, typer.Option(metavar="ID", help="The subnet's id, or its beginning.")],
     private_ip: _PrivateIp = None,
@@ -67,7 +67,7 @@ def register_instance(
     state: _State = None,
     instance_type: _Type = None,
     id_: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="The id to give it; by default by its name.")
+        str | None, typer.Option("--id", metavar="ID", help="Its id; by default derived from its name.")
     ] = None,
     tag: _Tags = None,
     json: Json = False,
@@ -75,7 +75,7 @@ def register_instance(
 ) -> None:
     """Register a host, so that tunnels can reach it.
 
-    It gets the tag Name unless you give one. Needs the permission hatchway:RegisterInstance on the subnet.
+    It gets a Name tag unless you give one. Needs the permission hatchway:RegisterInstance on the subnet.
 
     \b
     Example:
@@ -112,9 +112,9 @@ def modify(
     json: Json = False,
     caller: CallerArguments,
 ) -> None:
-    """Change what is said of a registered host. What you do not give stays.
+    """Change a registered host. What you do not give stays the same.
 
-    An empty address or type takes it away; the tags that you give are all that it has from then on. Needs the
+    An empty address or type removes it; the tags that you give replace all that it has. Needs the
     permission hatchway:ModifyInstance on the instance, and on a new subnet.
 
     \b
@@ -139,7 +139,7 @@ def modify(
 
 @with_option_groups
 def deregister(instance: _InstanceId, *, json: Json = False, caller: CallerArguments) -> None:
-    """Take a host out of the account, with its host token and the keys that were pushed to it.
+    """Remove a host, with its host token and the keys pushed to it.
 
     Needs the permission hatchway:DeregisterInstance on the instance.
 
@@ -156,12 +156,12 @@ def create_token(
     *,
     subnet: Annotated[
         str,
-        typer.Option(metavar="ID", help="The subnet that the hosts are in, by its id or as VPC/SUBNET."),
+        typer.Option(metavar="ID", help="The hosts' subnet, by its id or as VPC/SUBNET."),
     ],
     security_group: _Groups = None,
     tag: _Tags = None,
     tags: Annotated[
-        str | None, typer.Option(metavar="KEY=VALUE,KEY=VALUE", help="Tags, with a comma between two.")
+        str | None, typer.Option(metavar="KEY=VALUE,KEY=VALUE", help="Tags, separated by commas.")
     ] = None,
     uses: Annotated[
         int | None, typer.Option("--uses", "--max-uses", metavar="N", help="How many hosts; 1 by default.")
@@ -172,32 +172,36 @@ def create_token(
             "--for",
             "--lifetime",
             metavar="TIME",
-            help="For how long it is good, as 90s, 30m, 1h or 7d; an hour by default.",
+            help="How long it is valid, such as 90s, 30m, 1h or 7d; by default 1h.",
         ),
     ] = None,
     script: Annotated[
-        bool, typer.Option("--script", help="Print the script that sets up any host with it, not the token.")
+        bool,
+        typer.Option(
+            "--script", help="Print a script that sets up any host with the token, instead of the token."
+        ),
     ] = False,
     api_url: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="With --script: the API as the hosts reach it; by default as you do."
+            metavar="URL",
+            help="With --script: the API's URL as seen from the hosts; by default the URL that you use.",
         ),
     ] = None,
     ca_certificate: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="With --script: the CA by which hosts know the API; by default as you do."
+            metavar="FILE", help="With --script: the CA with which hosts verify the API; by default yours."
         ),
     ] = None,
     json: Json = False,
     caller: CallerArguments,
 ) -> None:
-    """Make a token by which hosts register themselves. It is told this once.
+    """Create a token with which hosts register themselves.
 
-    A host sends it with its name to the API's /host/v1/enroll. With --script there is a script that does so,
-    run on any host as root, and sets up sshd there. Needs the permission hatchway:CreateEnrollmentToken on
-    the subnet.
+    It is printed once. A host sends it with its name to the API's /host/v1/enroll. With --script you get a
+    script that does this, and sets up sshd, when it is run on any host as root. Needs the permission
+    hatchway:CreateEnrollmentToken on the subnet.
 
     \b
     Examples:
@@ -293,7 +297,7 @@ def delete_token(
     *,
     caller: CallerArguments,
 ) -> None:
-    """End an enrollment token. Hosts that registered by it stay.
+    """Delete an enrollment token. Hosts registered with it stay.
 
     Needs the permission hatchway:DeleteEnrollmentToken on the token.
 

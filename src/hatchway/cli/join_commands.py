@@ -30,14 +30,17 @@ def register(app: typer.Typer) -> None:
 def join(
     token: Annotated[
         str,
-        typer.Argument(metavar="TOKEN", help="What 'hatchway join-token create' has printed; '-' reads it."),
+        typer.Argument(
+            metavar="TOKEN",
+            help="The token that 'hatchway join-token create' printed; '-' reads it from standard input.",
+        ),
     ],
     *,
     api_url: Annotated[
         list[str] | None,
         typer.Option(
             metavar="URL",
-            help="Where the API is, from here. May be repeated, for several.",
+            help="The API's URL as seen from here. May be repeated.",
             show_default="with --again, where it was",
         ),
     ] = None,
@@ -45,7 +48,7 @@ def join(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A host name or address that the control plane's certificate has to be for, besides this"
+            help="Another host name or address for the control plane's certificate, besides this"
             " machine's own. May be repeated.",
         ),
     ] = None,
@@ -53,7 +56,7 @@ def join(
         bool,
         typer.Option(
             "--again",
-            help="Of a machine that has joined before: put what the API gives in the place of its files.",
+            help="On a machine that has joined before: replace its files with what the API provides.",
         ),
     ] = False,
     data_dir: DataDir = None,
@@ -61,21 +64,20 @@ def join(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="To whom root gives the files.",
+            help="The user who is to own the files, when run as root.",
             show_default="the owner of the directory, else 'hatchway' if there is such a user",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make this machine a control plane or a gateway of an installation that runs elsewhere.
+    """Join an installation as a control plane or a gateway.
 
-    Makes the data directory of what the API gives for the token: keys, the store's URL, and a certificate
-    whose key never leaves this machine. A gateway gets neither the master key nor, as nobody does, the CA's.
-    Its server keeps all that up by itself.
+    Creates the data directory from what the API of the existing installation provides for the token: keys,
+    the store's URL, and a certificate whose key never leaves this machine. A gateway does not get the master
+    key; no machine gets the CA's. The server started here keeps all this up to date.
 
-    Interrupted, it goes on when it is given again with the same token, before that ends. With --again, a
-    machine that was taken out, or was away while keys or the CA were replaced, joins anew; its audit.jsonl
-    stays.
+    If it was interrupted, run it again with the same token before that expires. With --again, a machine that
+    was removed, or was away while keys or the CA were replaced, joins again; its audit.jsonl stays.
 
     \b
     Example:
@@ -200,7 +202,7 @@ def _called(role: "Role") -> str:
 
 
 def _owner(path: "Path", user: str | None) -> tuple[int, int] | None:
-    """To whom root gives the files."""
+    "The user who is to own the files, when run as root."
     import os
     import pwd
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    tokens = typer.Typer(help="Tokens by which machines join.", rich_markup_mode=None)
+    tokens = typer.Typer(help="Tokens with which machines join.", rich_markup_mode=None)
     tokens.command("create")(create)
     tokens.command("list")(list_tokens)
     tokens.command("delete")(delete)
@@ -22,18 +22,16 @@ def register(app: typer.Typer) -> None:
 
 def create(
     *,
-    role: Annotated[str, typer.Option(metavar="control|gateway", help="What the machines are to run.")],
+    role: Annotated[str, typer.Option(metavar="control|gateway", help="What the machines will run.")],
     name: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME", help="A host name that their certificates are for besides. May be repeated."
-        ),
+        typer.Option(metavar="NAME", help="Another host name for their certificates. May be repeated."),
     ] = None,
     vpc: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME|ID",
-            help="A VPC whose endpoints the gateways serve, and no others. May be repeated.",
+            help="Let the gateways serve only the endpoints of this VPC. May be repeated.",
             show_default="every VPC that is no separate network",
         ),
     ] = None,
@@ -41,7 +39,7 @@ def create(
         list[str] | None,
         typer.Option(
             metavar="NAME|ID",
-            help="An endpoint that the gateways serve, and no others but those of --vpc. May be repeated.",
+            help="Let the gateways serve only this endpoint, besides those of --vpc. May be repeated.",
             show_default="all of those VPCs",
         ),
     ] = None,
@@ -50,22 +48,22 @@ def create(
         typer.Option(
             metavar="URL",
             envvar="HATCHWAY_MACHINE_STORE_URL",
-            help="The store's URL for these machines; for gateways that of their own database role.",
+            help="The store's URL for these machines; for gateways, that of their own database role.",
             show_default="for control planes this server's",
         ),
     ] = None,
     uses: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="How many machines may join.")] = 1,
     lifetime: Annotated[
-        int, typer.Option(metavar="SECONDS", min=60, max=86_400, help="For how long the token is good.")
+        int, typer.Option(metavar="SECONDS", min=60, max=86_400, help="How long the token is valid.")
     ] = 3600,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Make a token by which a machine becomes a control plane or a gateway.
+    """Create a token with which a machine joins.
 
-    Whoever has the token of a control plane becomes one, master key included: give it by a way that nobody
-    listens to. It is printed this once; the store has a hash of it.
+    The machine becomes a control plane or a gateway. Whoever has a control plane's token becomes one, with
+    the master key: send it over a confidential channel. It is printed once; the store has only a hash of it.
 
     \b
     Example:
@@ -122,7 +120,7 @@ def create(
 
 
 def list_tokens(*, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
-    """List the join tokens that have not expired, without what makes them good.
+    """List the join tokens that have not expired, without their secrets.
 
     \b
     Example:
@@ -170,7 +168,7 @@ def delete(
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """End a join token. Machines that joined by it stay.
+    """Delete a join token. Machines that joined with it stay.
 
     \b
     Example:

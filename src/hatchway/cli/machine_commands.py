@@ -9,7 +9,7 @@ from hatchway.cli.printable import say
 
 
 def register(app: typer.Typer) -> None:
-    machines = typer.Typer(help="Machines that joined.", rich_markup_mode=None)
+    machines = typer.Typer(help="List, remove and promote joined machines.", rich_markup_mode=None)
     machines.command("list")(list_machines)
     machines.command("remove")(remove)
     machines.command("promote")(promote)
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_machines(*, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
-    """List the machines that joined: their role, when they last asked, when their certificate ends.
+    """List joined machines: role, last contact, certificate expiry.
 
     \b
     Example:
@@ -76,10 +76,11 @@ def remove(
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Give a machine neither keys nor certificates any more, and have its server serve no more.
+    """Remove a joined machine: no more keys, certificates or service.
 
-    Within five seconds a control plane answers no call any more, and a gateway opens no tunnel and ends those
-    that it has. It keeps what it was given: where it may be in wrong hands, rotate that (docs/scaling.md).
+    Within five seconds a control plane stops answering calls, and a gateway opens no more tunnels and ends
+    those it has. The machine keeps what it was given: rotate that if it may be compromised
+    (docs/scaling.md).
 
     \b
     Example:
@@ -102,17 +103,18 @@ def remove(
 def promote(
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Do not look whether the first machine lives.")
+        bool, typer.Option("--force", help="Do not check whether the first machine is running.")
     ] = False,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Make this control plane, which joined, the first machine, in the place of one that is gone for good.
+    """Make this joined control plane the first machine.
 
-    It issues certificates and rotates keys from then on. Put ca.key of the former one's backup into the data
-    directory before, mode 0600. Where that is lost another CA is made, which has to be handed out as in each
-    rotation. While the former first machine's server runs this is refused; see that it stays off.
+    For when the first machine is lost permanently. This one then issues certificates and rotates keys. Before
+    that, put ca.key from the old machine's backup into the data directory, mode 0600. If it is lost, another
+    CA is created, which has to be distributed as in a rotation. This is refused while the old first
+    machine's server runs; make sure that it stays off.
 
     \b
     Example:

@@ -75,11 +75,11 @@ demo_command.register(app)
 def hatchway(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version, with the commit that it was built from.")
+        bool, typer.Option("--version", help="Print the version and the commit that it was built from.")
     ] = False,
     uninstall_completion: Annotated[
         # `completion` has done it, before anything is parsed.
-        bool, typer.Option(UNINSTALL, help="Take away the completion of the current shell.")
+        bool, typer.Option(UNINSTALL, help="Remove completion for the current shell.")
     ] = False,
 ) -> None:
     if version:

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="The key that seals the secrets in the store.", rich_markup_mode=None)
+    group = typer.Typer(help="Rotate the key that seals the secrets in the store.", rich_markup_mode=None)
     group.command("rotate")(rotate)
     group.command("mend-check")(mend_check)
     app.add_typer(group, name="master-key")
-    gateways = typer.Typer(help="The key that seals what gateways verify with.", rich_markup_mode=None)
+    gateways = typer.Typer(
+        help="Rotate the key that seals the gateways' signing keys.", rich_markup_mode=None
+    )
     gateways.command("rotate")(rotate_gateway_key)
     gateways.command("create")(create_gateway_key)
     app.add_typer(gateways, name="gateway-key")
@@ -29,18 +31,18 @@ def rotate(
     step: Annotated[
         str | None,
         typer.Option(
-            metavar="add|use|drop", help="One step alone, for several control planes: see docs/rotation.md."
+            metavar="add|use|drop", help="Do only one step, for several control planes: see docs/rotation.md."
         ),
     ] = None,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Seal the store's secrets under another master key, while the server runs.
+    """Replace the master key while the server runs.
 
-    master.key gets a new key, every secret in the store is sealed anew, and the former key goes. Access keys,
-    sessions and tunnels stay as they are. Make a backup afterwards: those from before need the former key,
-    which they hold.
+    master.key gets a new key, every secret in the store is sealed again, and the old key is deleted. Access
+    keys, sessions and tunnels stay valid. Make a backup afterwards: earlier backups need the old key, which
+    they contain.
 
     \b
     Example:
@@ -67,17 +69,17 @@ def rotate_gateway_key(
     step: Annotated[
         str | None,
         typer.Option(
-            metavar="add|use|drop", help="One step alone, for several machines: see docs/scaling.md."
+            metavar="add|use|drop", help="Do only one step, for several machines: see docs/scaling.md."
         ),
     ] = None,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Seal what gateways verify with under another gateway key, while servers run.
+    """Replace the gateway key while servers run.
 
-    gateway.key gets a new key, the control plane seals all signing keys anew, and the former key goes. Access
-    keys, sessions and tunnels stay as they are.
+    gateway.key gets a new key, the control plane seals all signing keys again, and the old key is deleted.
+    Access keys, sessions and tunnels stay valid.
 
     \b
     Example:
@@ -100,10 +102,10 @@ def rotate_gateway_key(
 
 
 def create_gateway_key(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
-    """Make another gateway key where the one that there was is lost, with every copy of it.
+    """Create a new gateway key if every copy of the old one is lost.
 
-    Start the control plane then: it seals all signing keys anew. Machines that joined are given the key
-    within a minute; a gateway to which it was carried by hand refuses every tunnel until it has a copy.
+    Then start the control plane: it seals all signing keys again. Joined machines get the key within a
+    minute; a gateway to which you copied the key by hand refuses every tunnel until it has the new one.
 
     \b
     Example:
@@ -118,10 +120,10 @@ def create_gateway_key(*, data_dir: DataDir = None, store_url: StoreUrl = None) 
 
 
 def mend_check(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
-    """Put the store's check of its master key anew, where that row was altered.
+    """Repair the store's check value of its master key.
 
-    Every server and command refuses a master key that does not open the check. Where it opens most secrets
-    all the same, the check is what is wrong. Where it does not, nothing is changed.
+    Every server and command refuses a master key that does not open the check value. If the key opens most
+    secrets nevertheless, the check value was altered, and is replaced. Otherwise nothing is changed.
 
     \b
     Example:

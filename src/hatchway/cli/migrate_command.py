@@ -21,19 +21,18 @@ def migrate(
         bool,
         typer.Option(
             "--check",
-            help="Only say what there is to do. Exit code 1 when there is something, 2 on an error.",
+            help="Only say what there is to do. Exit code 1 if there is something, 2 on an error.",
         ),
     ] = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
     json: Json = False,
 ) -> None:
-    """Bring the store to this version's schema, while servers run.
+    """Update the store to this version's schema while servers run.
 
-    A control plane does the same when it starts. By itself it is for an upgrade in steps: the store first,
-    with servers of the version before at work, which go on; then one server after the other. It needs the
-    store alone, and its owner's role in the database. What was done before it fails is done: give the
-    command again.
+    A control plane does the same when it starts. Use the command for an upgrade in steps: first the store,
+    while servers of the previous version keep running, then one server after the other. It needs only the
+    store, and the database role that owns it. If it fails, run it again: it continues where it stopped.
 
     \b
     Example:

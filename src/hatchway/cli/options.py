@@ -45,7 +45,7 @@ StoreUrl = Annotated[
         "--store-url",
         metavar="URL",
         envvar=STORE_URL_VARIABLE,
-        help="A PostgreSQL store, such as postgresql+psycopg://user:password@host/name, in place of the"
+        help="A PostgreSQL store, such as postgresql+psycopg://user:password@host/name, instead of the"
         " embedded SQLite store.",
         show_default="hatchway.db in the data directory",
     ),
@@ -55,7 +55,8 @@ User = Annotated[
     typer.Option(
         "--user",
         metavar="NAME",
-        help="The user to become, for good, once the ports are bound. The data directory must be his.",
+        help="The user to switch to permanently once the ports are bound. The data directory must"
+        " belong to this user.",
         show_default="the one who starts it",
     ),
 ]
@@ -68,7 +69,9 @@ class OutputFormat(StrEnum):
     JSON = "json"
 
 
-Output = Annotated[OutputFormat, typer.Option(metavar="text|json", help="For people, or one JSON object.")]
+Output = Annotated[
+    OutputFormat, typer.Option(metavar="text|json", help="Text for people, or one JSON object.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

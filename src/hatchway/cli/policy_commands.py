@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
     app.command("explain")(explain)
     app.command("lint")(lint)
-    policy = typer.Typer(help="Policies in files.", rich_markup_mode=None)
+    policy = typer.Typer(help="Test policies in files.", rich_markup_mode=None)
     policy.command("test")(test)
     # Without this, typer would make the one command the group itself.
     policy.callback()(_group)
@@ -62,18 +62,20 @@ def simulate(
     ] = None,
     action: Annotated[
         list[str],
-        typer.Option("--action", metavar="SERVICE:ACTION", help="What is to be done; repeatable."),
+        typer.Option("--action", metavar="SERVICE:ACTION", help="The action to check; repeatable."),
     ],
     resource: Annotated[
         list[str] | None,
-        typer.Option("--resource", metavar="ARN", help="What to do it to; repeatable.", show_default="'*'"),
+        typer.Option(
+            "--resource", metavar="ARN", help="The resource to check; repeatable.", show_default="'*'"
+        ),
     ] = None,
     context: Annotated[
         list[str] | None,
         typer.Option(
             "--context",
             metavar="KEY=VALUE",
-            help="A condition key of the request; repeatable. One key more than once has several values.",
+            help="A condition key of the request; repeatable. Repeat a key to give it several values.",
         ),
     ] = None,
     principal: Annotated[
@@ -81,17 +83,18 @@ def simulate(
         typer.Option(
             "--principal",
             metavar="NAME|ARN",
-            help="A user, role or group of the account, with all its policies; --policy and --guardrail come"
-            " besides them, --boundary in the place of its own.",
+            help="A user, role or group of the account, with all its policies. --policy and"
+            " --guardrail add to these, --boundary replaces its own.",
         ),
     ] = None,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Say whether policies allow a request, and why. Works on files alone, or on an account's principal.
+    """Say whether policies allow a request, and why.
 
-    Ends with 0 when every action is allowed on every resource, with 1 when one is denied, with 2 on an error.
+    Works on policy files, or on a principal of the account. Exits with 0 if every action is allowed on every
+    resource, with 1 if one is denied, with 2 on an error.
 
     \b
     Examples:
@@ -149,25 +152,26 @@ def explain(
         str | None,
         typer.Argument(
             metavar="REQUEST-ID|USER",
-            help="The id that the client was told, or its beginning; with --last, the user who was denied.",
+            help="The request id that the client was shown, or its beginning; with --last, the user"
+            " who was denied.",
         ),
     ] = None,
     *,
     last: Annotated[
-        bool, typer.Option("--last", help="The latest denial: anybody's on the server, else your own.")
+        bool, typer.Option("--last", help="The latest denial: anybody's on the server, otherwise your own.")
     ] = False,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
     caller: CallerArguments,
 ) -> None:
-    """Say why a call was allowed or refused, or a tunnel cut, from the audit trail.
+    """Say why a call was allowed or refused, or a tunnel was cut.
 
-    With --data-dir it asks the store, on the server: about a request, or the latest denial, anybody's or a
-    user's. Without, it asks the API, as you, why you were denied: your latest denial, or that of a request.
-    That needs the permission hatchway:ExplainDenial on yourself; others' denials need it on '*'.
+    With --data-dir it reads the audit trail in the store, on the server: a request, or the latest denial of
+    anybody or of one user. Without it, it asks the API why you were denied: in a given request, or most
+    recently. That needs the permission hatchway:ExplainDenial on yourself; others' denials need it on '*'.
 
-    Ends with 0 when its permissions were there, with 1 when it was refused, with 2 on an error.
+    Exits with 0 if the request was allowed, with 1 if it was refused, with 2 on an error.
 
     \b
     Examples:
@@ -214,16 +218,16 @@ def explain(
 @errors_are_no_answers()
 def test(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where the YAML files of cases are, or one such file.")
+        Path, typer.Argument(metavar="DIR", help="A directory with YAML files of cases, or one such file.")
     ],
     *,
     junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML too.")
+        Path | None, typer.Option("--junit", metavar="FILE", help="Also write the results as JUnit XML.")
     ] = None,
 ) -> None:
-    """Check that policies decide as YAML files of cases expect.
+    """Test policies against YAML files of expected decisions.
 
-    Ends with 0 when every case holds, with 1 when one fails, with 2 when a file cannot be read.
+    Exits with 0 if every case passes, with 1 if one fails, with 2 if a file cannot be read.
 
     \b
     Example:
@@ -258,13 +262,16 @@ def lint(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Policy documents.")],
     *,
     form: Annotated[
-        LintFormat, typer.Option("--format", help="For people, for programs, or for code hosts and editors.")
+        LintFormat,
+        typer.Option(
+            "--format", help="Text for people, JSON for programs, or SARIF for code hosts and editors."
+        ),
     ] = LintFormat.TEXT,
     trust: Annotated[bool, typer.Option("--trust", help="The files are trust policies of roles.")] = False,
 ) -> None:
-    """Find what a policy says that its author likely did not mean.
+    """Find likely mistakes in policies.
 
-    Ends with 0 when nothing is found but notes, with 1 when something is, with 2 on an error.
+    Exits with 0 if there are only notes or nothing, with 1 if there is more, with 2 on an error.
 
     \b
     Examples:

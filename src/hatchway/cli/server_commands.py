@@ -31,7 +31,7 @@ _LogFormat = Annotated[
     typer.Option(
         "--log-format",
         envvar="HATCHWAY_LOG_FORMAT",
-        help="How log lines look: for people, or for programs.",
+        help="The format of log lines: for people, or for programs.",
         show_default="console on a terminal, else json",
     ),
 ]
@@ -61,10 +61,10 @@ def serve(
     ] = 1,
     process: _ProcessArguments,
 ) -> None:
-    """Run both planes, the API and the gateway.
+    """Run both the control plane (the API) and the gateway.
 
     Prints one line, 'ready api=URL gateway=URL', when both listen. SIGTERM stops it: new tunnels are
-    refused, and open ones run on for up to --drain-timeout seconds.
+    refused, and open ones may continue for up to --drain-timeout seconds.
 
     \b
     Example:
@@ -77,7 +77,7 @@ def serve(
 
 @with_option_groups
 def control(*, store: StoreArguments, api: ApiArguments, process: _ProcessArguments) -> None:
-    """Run the control plane alone.
+    """Run only the control plane.
 
     Prints one line, 'ready api=URL', when it listens.
 
@@ -101,11 +101,11 @@ def control(*, store: StoreArguments, api: ApiArguments, process: _ProcessArgume
 
 @with_option_groups
 def gateway(*, store: StoreArguments, gateway: GatewayArguments, process: _ProcessArguments) -> None:
-    """Run one gateway process alone.
+    """Run only one gateway process.
 
-    Prints one line, 'ready gateway=URL', when it listens. Of the data directory it needs the certificate,
-    server.pem, the gateway key, gateway.key, unless HATCHWAY_GATEWAY_KEY holds it, and the store unless
-    --store-url says where that is; never the master key or the CA's.
+    Prints one line, 'ready gateway=URL', when it listens. In the data directory it needs the
+    certificate (server.pem), the gateway key (gateway.key, or HATCHWAY_GATEWAY_KEY) and the store (or
+    --store-url), but never the master key or the CA's.
 
     \b
     Example:

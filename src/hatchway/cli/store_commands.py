@@ -9,26 +9,24 @@ from hatchway.cli.printable import say
 
 
 def register(app: typer.Typer) -> None:
-    store = typer.Typer(
-        help="The store: all of it in another database; how long it keeps events.", rich_markup_mode=None
-    )
+    store = typer.Typer(help="Copy the store; set how long events are kept.", rich_markup_mode=None)
     store.command("copy")(copy)
     store.command("retention")(retention)
     app.add_typer(store, name="store")
 
 
 def copy(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The URL of the store there is.")],
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The URL of the existing store.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="The URL of an empty database.")],
     *,
     json: Json = False,
 ) -> None:
-    """Copy all of a store into another database: from SQLite to PostgreSQL, or back.
+    """Copy a store from SQLite to PostgreSQL, or back.
 
-    Stop all servers first: FROM must be used by nobody, and is not changed. Every table is compared in the
-    end. What was copied when the command is interrupted stays: the same command goes on with it. Until all is
-    there, no server starts on TO. Where all is there already, both are compared once more. A password need
-    not be in a URL: PostgreSQL's client takes it from PGPASSWORD or ~/.pgpass.
+    Stop all servers first: nobody may use FROM, which is not changed. At the end every table is compared. If
+    the command is interrupted, run it again and it continues. No server starts on TO until the copy is
+    complete. If it is complete already, both are compared again. A password does not have to be in the URL:
+    PostgreSQL's client reads PGPASSWORD or ~/.pgpass.
 
     \b
     Example:
@@ -75,23 +73,26 @@ def retention(
         bool,
         typer.Option(
             "--unexported-too",
-            help="Also delete events that are in no audit.jsonl, as where servers run with --audit-file off.",
+            help="Also delete events that are not in any audit.jsonl, for example because servers run"
+            " with --audit-file off.",
         ),
     ] = False,
     at_once: Annotated[
         bool,
-        typer.Option("--at-once", help="Do not wait a day before what was to be kept for longer is deleted."),
+        typer.Option(
+            "--at-once", help="Do not wait a day before deleting what would have been kept longer until now."
+        ),
     ] = False,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Say how long the events of the audit trail are kept.
+    """Show or set how long events of the audit trail are kept.
 
-    Older ones are deleted from then on, by a control plane, a thousand a second at most; what was to be kept
-    for longer before is deleted a day later, until which a slip can be taken back. An event that is not yet
-    in audit.jsonl stays until it is. It is set on the server alone: nobody who reaches the API can have
-    the trail of what he did deleted. That it was set is an event.
+    A control plane deletes older events, at most a thousand a second. If the new time is shorter, it takes
+    effect a day later, so that a mistake can be undone. An event that is not yet in audit.jsonl stays until
+    it is. The time can only be set on the server, so that nobody can delete the trail of what he did through
+    the API. Setting it is an event too.
 
     \b
     Examples:

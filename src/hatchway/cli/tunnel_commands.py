@@ -17,7 +17,7 @@ _COLUMNS = ("TUNNEL", "WHO", "FROM", "TO", "ENDPOINT", "SINCE", "UNTIL", "IN", "
 
 
 def register(app: typer.Typer) -> None:
-    tunnels = typer.Typer(help="The tunnels that are open.", rich_markup_mode=None)
+    tunnels = typer.Typer(help="List and end open tunnels.", rich_markup_mode=None)
     tunnels.command("list")(list_)
     tunnels.command("terminate")(terminate)
     app.add_typer(tunnels, name="tunnels")
@@ -29,16 +29,18 @@ def list_(
     endpoint_id: Annotated[
         str | None,
         typer.Option(
-            "--instance-connect-endpoint-id", metavar="ID", help="Only those through this endpoint."
+            "--instance-connect-endpoint-id", metavar="ID", help="Only tunnels through this endpoint."
         ),
     ] = None,
-    principal_arn: Annotated[str | None, typer.Option(metavar="ARN", help="Only those of this user.")] = None,
+    principal_arn: Annotated[
+        str | None, typer.Option(metavar="ARN", help="Only tunnels of this user.")
+    ] = None,
     json: Json = False,
     caller: CallerArguments,
 ) -> None:
-    """List the tunnels that are open: who, from where, to where, since when, and how many bytes each way.
+    """List open tunnels: who, from where, to where, since when, bytes.
 
-    Needs the permission hatchway:ListTunnels. The bytes are a few seconds old.
+    Needs the permission hatchway:ListTunnels. The byte counts are a few seconds old.
 
     \b
     Example:
@@ -68,10 +70,11 @@ def terminate(
     *,
     caller: CallerArguments,
 ) -> None:
-    """End an open tunnel. Its gateway closes it within a second; whoever opened it may open another.
+    """End an open tunnel.
 
-    Needs the permission hatchway:TerminateTunnel on the tunnel. To keep somebody out, take the permission
-    to open tunnels away: that ends their tunnels too.
+    Its gateway closes it within a second; whoever opened it may open another. Needs the permission
+    hatchway:TerminateTunnel on the tunnel. To keep somebody out, remove the permission to open tunnels: that
+    ends their tunnels too.
 
     \b
     Example:
