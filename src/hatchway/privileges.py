@@ -56,12 +56,28 @@ def become(user: str, *, keep: int | None = None) -> None:
         os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
         if kept is not None:
             _set_capability(kept)
+        _tell_of_unreadable_program(user)
     if sys.platform.startswith("linux"):
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         # The kernel forgets it when a process changes its user (prctl(2)).
         _prctl(_PR_SET_PDEATHSIG, death_signal)
         if death_signal and os.getppid() != parent:
             os.kill(os.getpid(), death_signal)
+
+
+def _tell_of_unreadable_program(user: str) -> None:
+    """As where it is installed in root's home: what is loaded later fails, wherever that is."""
+    unreadable = [file for file in (os.__file__, __file__) if not os.access(file, os.R_OK)]
+    # If it is not loaded yet, it cannot be any more.
+    if unreadable and "structlog" in sys.modules:
+        import structlog
+
+        structlog.get_logger("hatchway.privileges").warning(
+            "program may not be read",
+            file=unreadable[0],
+            user=user,
+            problem="what is loaded later fails: install it, and its Python, where that user may read (/opt)",
+        )
 
 
 _of_process = threading.RLock()

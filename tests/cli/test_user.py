@@ -19,10 +19,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.cli.commands import environment, hatchway
 from tests.cli.conftest import Installed, Server
 from tests.e2e.processes import lives
 
+from hatchway import privileges
 from hatchway.audit.export import Export, FileNotWritten
 from hatchway.installation.api_location import ApiLocation
 from hatchway.keys.key_files import MASTER_KEY
@@ -54,6 +56,14 @@ for way_back in (lambda: os.setuid(0), lambda: os.setgroups([0]), lambda: socket
     except PermissionError:
         print("no")
 """
+
+
+def test_a_program_that_its_user_may_not_read_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda file, _mode: not str(file).endswith("privileges.py"))
+    with capture_logs() as logs:
+        privileges._tell_of_unreadable_program("hatchway")
+    assert [(each["event"], each["user"]) for each in logs] == [("program may not be read", "hatchway")]
+    assert logs[0]["file"].endswith("hatchway/privileges.py")
 
 
 @root_only

@@ -172,6 +172,28 @@ def test_who_may_not_read_a_key_is_told_as_whom_to_try(tmp_path: Path) -> None:
     assert told == f"the master key {path} may not be read: run this as root or as the server's user"
 
 
+def test_the_server_s_user_is_told_of_a_key_that_is_root_s_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "some.key", b"", 0o000)
+    owners = {path: 0, tmp_path: 65534}
+    of_system = Path.stat
+
+    def owned(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        status = of_system(self, follow_symlinks=follow_symlinks)
+        return os.stat_result((*status[:4], owners.get(self, status.st_uid), *status[5:]))
+
+    def refuse(*_: object) -> int:
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", owned)
+        patched.setattr(os, "open", refuse)
+        told = problem(MASTER_KEY, path)
+    assert told.startswith(f"the master key {path} may not be read: it is root's alone, as 'serve --user'")
+    assert told.endswith("give it to the directory's owner (chown)")
+
+
 def test_of_any_other_fault_the_system_says_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / ("k" * 300)
     assert problem(MASTER_KEY, path) == f"the master key {path} cannot be read: File name too long"

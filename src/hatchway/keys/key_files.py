@@ -267,6 +267,20 @@ def read_gateway_keys(path: Path, environment: Mapping[str, str]) -> Keys:
     return read_keys(GATEWAY_KEY, path, environment)
 
 
+def _as_whom(path: Path) -> str:
+    try:
+        is_roots = path.lstat().st_uid == 0 and path.parent.stat().st_uid != 0
+    except OSError:
+        is_roots = False
+    if is_roots:
+        # Whoever is the server's user would not find himself to be the wrong one.
+        return (
+            "it is root's alone, as 'serve --user' has it, so run this as root; for a server that root does"
+            " not start, give it to the directory's owner (chown)"
+        )
+    return "run this as root or as the server's user"
+
+
 def read_private_file(kind: KeyKind, path: Path, longest: int = _LONGEST_FILE) -> bytes:
     """What is in the file, up to `longest` bytes, when it is one that nobody but its owner may read or write.
 
@@ -280,9 +294,7 @@ def read_private_file(kind: KeyKind, path: Path, longest: int = _LONGEST_FILE) -
         remedy = kind.remedy.format(path=path)
         raise KeyProblem(f"there is no {kind.name}: {remedy}{kind.instead}") from None
     except PermissionError:
-        raise KeyProblem(
-            f"the {kind.name} {path} may not be read: run this as root or as the server's user"
-        ) from None
+        raise KeyProblem(f"the {kind.name} {path} may not be read: {_as_whom(path)}") from None
     except OSError as problem:
         if problem.errno in {errno.ELOOP, errno.EMLINK}:
             raise KeyProblem(
