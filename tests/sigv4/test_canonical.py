@@ -164,3 +164,22 @@ def test_what_is_not_unicode_is_signed_like_any_other_text(part: str) -> None:
         len({compute_signature(bytes(32), **{**parts, part: text}) for text in ("?", "\ud800", "\udfff")})
         == 3
     )
+
+
+def test_a_signature_is_of_all_parameters_but_the_one_that_it_goes_without() -> None:
+    def signature(*parameters: tuple[str, str], without: str | None) -> str:
+        return compute_signature(
+            bytes(32),
+            method="GET",
+            path="/",
+            parameters=parameters,
+            without=without,
+            headers="host:h\n",
+            signed_headers=("host",),
+            payload_hash="0" * 64,
+            timestamp="20150830T123600Z",
+            scope=Scope("20150830", "us-east-1", "iam"),
+        )
+
+    assert signature(("b", "2"), ("c", "1"), without="c") == signature(("b", "2"), without=None)
+    assert signature(("b", "2"), ("c", "1"), without=None) != signature(("b", "2"), without=None)
