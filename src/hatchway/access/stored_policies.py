@@ -30,7 +30,7 @@ def stored_policy(document: str, name: str) -> Policy:
         return replace(_NOTHING, name=f"{name} (cannot be read: {str(problem)[:_LONGEST_PROBLEM]})")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def stored_trust_policy(document: str, name: str) -> Policy:
     """The trust policy of this document; one that trusts nobody when the document cannot be read."""
     try:

@@ -2,12 +2,19 @@
 
 import contextlib
 import json
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ACCOUNT, ARNS, Credentials, World
+
+from hatchway.access.stored_policies import stored_trust_policy
+from hatchway.domain.identity import Role
+from hatchway.iam import PolicyKind, parse_policy
+from hatchway.store import Store, Transaction
+from hatchway.store.rows import Rows
 
 ASSUME = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
 
@@ -166,3 +173,53 @@ def test_a_trust_policy_names_whoever_is_there_and_other_accounts(module_world: 
 def trusting(*names: str) -> str:
     statement = {"Effect": "Allow", "Principal": {"AWS": names}, "Action": "sts:AssumeRole"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_trust_policies_are_read_before_the_write_lock_is_taken_and_written_by_one_statement(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thousand, reading takes a second or two: nobody else could write meanwhile."""
+    names = [ARNS.user(name) for name in ("alice", "bob")]
+    for name in ("alice", "bob"):
+        world.client("iam").create_user(UserName=name)
+    documents = [
+        {"Principal": {"AWS": names}, "Condition": {"Bool": {f"a:k{at}": "true"}}} for at in range(8)
+    ]
+    for at, document in enumerate(documents):
+        world.role(f"role-{at}", trust=document)
+    writing, read_in, writes = [False], [], []
+    write, put_all = Store.write, Rows.put_all
+
+    @contextlib.contextmanager
+    def noted(store: Store, *given: Any, **options: Any) -> Iterator[Transaction]:
+        with write(store, *given, **options) as tx:
+            writing[0] = True
+            try:
+                yield tx
+            finally:
+                writing[0] = False
+
+    def parsed(*given: Any, **options: Any) -> Any:
+        if options.get("kind") is PolicyKind.TRUST:
+            read_in.append(writing[0])
+        return parse_policy(*given, **options)
+
+    def put(rows: Any, nouns: Any) -> None:
+        nouns = list(nouns)
+        writes.append([noun for noun in nouns if isinstance(noun, Role)])
+        put_all(rows, nouns)
+
+    stored_trust_policy.cache_clear()
+    monkeypatch.setattr(Store, "write", noted)
+    monkeypatch.setattr("hatchway.access.stored_policies.parse_policy", parsed)
+    monkeypatch.setattr(Rows, "put_all", put)
+    for change in (
+        partial(world.client("iam").update_user, UserName="alice", NewUserName="carol"),
+        partial(world.client("iam").delete_user, UserName="bob"),
+    ):
+        read_in.clear()
+        writes.clear()
+        change()
+        assert read_in.count(False) >= 8
+        assert not any(read_in)
+        assert [len(written) for written in writes if written] == [8]

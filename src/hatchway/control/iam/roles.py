@@ -15,8 +15,8 @@ from hatchway.control.iam.paging import page_of_rows, path_begins
 from hatchway.control.iam.quotas import require_free_name, require_room
 from hatchway.control.iam.results import role_result
 from hatchway.control.iam.tags import read_tags, tagging_checks
-from hatchway.control.iam.targets import ROLES, boundary_keys, require_attachable
-from hatchway.control.iam.trusted_names import forget_principal, require_known
+from hatchway.control.iam.targets import ROLES, Target, boundary_keys, require_attachable
+from hatchway.control.iam.trusted_names import foresee, forget_principal, require_known
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import OwnerKind, Role
 from hatchway.domain.ids import Kind, new_id
@@ -150,12 +150,18 @@ def update_assume_role_policy(call: Call) -> Result:
     return {}
 
 
-@operation("iam", "DeleteRole", reads_only=False)
-def delete_role(call: Call) -> Result:
+def _deleted(call: Call) -> Target[Role]:
+    """Which role is deleted, authorized."""
     target = ROLES.target(call)
 
     call.authorize(target.check(call, "DeleteRole", bounded=True))
 
+    return target
+
+
+@operation("iam", "DeleteRole", reads_only=False, prepare=lambda call: foresee(call.tx, _deleted(call).name))
+def delete_role(call: Call) -> Result:
+    target = _deleted(call)
     role = target.modifiable()
     require_bare(call, target)
     call.tx.roles.delete(role.name)

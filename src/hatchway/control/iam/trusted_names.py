@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import String, bindparam, or_, select
+from sqlalchemy import or_
 
 from hatchway.access.stored_policies import stored_trust_policy
 from hatchway.domain.arns import Arns
@@ -23,13 +23,6 @@ from hatchway.store import Transaction, tables
 _AWS = "AWS"
 _UNIQUE_ID = re.compile(r"(?:AIDA|AROA)[A-Z0-9]+(?::.+)?")
 _POLICY = tables.roles.c.trust_policy
-_MAY_NAME = select(tables.roles.c.name).where(
-    or_(
-        _POLICY.icontains(bindparam("part", type_=String), escape="/"),
-        # JSON may write any character as an escape.
-        _POLICY.contains("\\", autoescape=True),
-    )
-)
 _LIKE_SPECIAL = re.compile("[%_/]")
 _WILDCARD = re.compile("[*?]")
 
@@ -113,16 +106,34 @@ def _renamed(arns: Arns, principal: User | Role, name_now: str) -> Callable[[str
     return renamed
 
 
+def foresee(tx: Transaction, name: str) -> None:
+    """Reads the trust policies that may name a user or role, so that they are known when they are written:
+    reading a thousand takes a second or two, in which nobody else could write."""
+    for role in _may_name(tx, name):
+        stored_trust_policy(role.trust_policy, role.name)
+
+
+def _may_name(tx: Transaction, name: str) -> list[Role]:
+    return tx.roles.find(
+        or_(
+            _POLICY.icontains(_LIKE_SPECIAL.sub(r"/\g<0>", name), escape="/"),
+            # JSON may write any character as an escape.
+            _POLICY.contains("\\", autoescape=True),
+        )
+    )
+
+
 def _rewrite(tx: Transaction, name: str, renamed: Callable[[str], str]) -> None:
-    for (role_name,) in tx.roles.rows(_MAY_NAME, part=_LIKE_SPECIAL.sub(r"/\g<0>", name)):
-        role = tx.roles.get(role_name)
-        assert role is not None
+    # Written together: a statement for each would hold PostgreSQL's write lock for a second.
+    changed = []
+    for role in _may_name(tx, name):
         if not stored_trust_policy(role.trust_policy, role.name).statements:
             # It cannot be read, and trusts nobody.
             continue
         document = json.loads(role.trust_policy)
         if _rename_in(document, renamed):
-            tx.roles.put(replace(role, trust_policy=json.dumps(document, ensure_ascii=False)))
+            changed.append(replace(role, trust_policy=json.dumps(document, ensure_ascii=False)))
+    tx.roles.put_all(changed)
 
 
 def _rename_in(document: Any, renamed: Callable[[str], str]) -> bool:

@@ -11,8 +11,8 @@ from hatchway.control.iam.paging import page_of_rows, path_begins
 from hatchway.control.iam.quotas import require_free_name, require_room_for_user
 from hatchway.control.iam.results import user_result
 from hatchway.control.iam.tags import read_tags, tagging_checks
-from hatchway.control.iam.targets import USERS, boundary_keys, caller_name, require_attachable
-from hatchway.control.iam.trusted_names import forget_principal, rename_principal
+from hatchway.control.iam.targets import USERS, Target, boundary_keys, caller_name, require_attachable
+from hatchway.control.iam.trusted_names import foresee, forget_principal, rename_principal
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import User
 from hatchway.domain.ids import Kind, new_id
@@ -68,15 +68,32 @@ def get_user(call: Call) -> Result:
     return {"User": user_result(call, target.existing())}
 
 
-@operation("iam", "UpdateUser", reads_only=False)
-def update_user(call: Call) -> Result:
-    """Gives a user another name or path. All that it has stays its own."""
+def _renamed(call: Call) -> tuple[Target[User], str, str]:
+    """Which user gets which name and path, authorized."""
     target = USERS.target(call)
     name = call.parameters.get("NewUserName") or target.name
     path = call.parameters.get("NewPath") or ("/" if target.found is None else target.found.path)
 
     call.authorize(*renaming_checks(call, "UpdateUser", target, name, path))
 
+    return target, name, path
+
+
+def _deleted(call: Call) -> Target[User]:
+    """Which user is deleted, authorized."""
+    target = USERS.target(call)
+
+    call.authorize(target.check(call, "DeleteUser"))
+
+    return target
+
+
+@operation(
+    "iam", "UpdateUser", reads_only=False, prepare=lambda call: foresee(call.tx, _renamed(call)[0].name)
+)
+def update_user(call: Call) -> Result:
+    """Gives a user another name or path. All that it has stays its own."""
+    target, name, path = _renamed(call)
     rename(call, target, name, path)
     rename_principal(call.tx, call.arns, target.existing(), name, path)
     keys = call.tx.access_keys.find(user_name=target.name)
@@ -94,12 +111,9 @@ def list_users(call: Call) -> Result:
     return {"Users": [user_result(call, user, in_list=True) for user in page.items], **page.result()}
 
 
-@operation("iam", "DeleteUser", reads_only=False)
+@operation("iam", "DeleteUser", reads_only=False, prepare=lambda call: foresee(call.tx, _deleted(call).name))
 def delete_user(call: Call) -> Result:
-    target = USERS.target(call)
-
-    call.authorize(target.check(call, "DeleteUser"))
-
+    target = _deleted(call)
     user = target.existing()
     require_bare(
         call,
