@@ -197,6 +197,23 @@ def test_a_directory_that_cannot_be_served_is_told_of_in_a_line(spoilt: str, ins
     assert "Traceback" not in done.stderr
 
 
+def test_without_the_ca_s_key_a_server_starts_when_another_ca_is_made(
+    installed: Installed, serve: Serve
+) -> None:
+    (installed.directory / "ca.key").unlink()
+    refused = installed.run("serve", "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0")
+    assert "'hatchway ca rotate --step add' makes another CA" in refused.stderr
+    assert installed.run("ca", "rotate", "--step", "add").returncode == 0
+    assert serve(installed).stop() == 0
+
+
+def test_a_gateway_without_a_certificate_is_told_how_it_gets_one(installed: Installed) -> None:
+    (installed.directory / "server.pem").unlink()
+    refused = installed.run("gateway", "--gateway", "127.0.0.1:0")
+    assert refused.returncode == 1
+    assert "there is no certificate" in refused.stderr and "(hatchway join)" in refused.stderr
+
+
 def test_under_another_installations_master_key_nothing_is_sealed(installed: Installed) -> None:
     another(installed.directory / "master.key")
     before = (installed.directory / "hatchway.db").read_bytes()

@@ -130,7 +130,10 @@ def test_a_missing_key_tells_what_to_do(tmp_path: Path) -> None:
     )
     with pytest.raises(KeyProblem) as raised:
         read_private_file(CA_KEY, path)
-    assert str(raised.value) == f"there is no CA's key: restore {path} from a backup"
+    assert str(raised.value) == (
+        f"there is no CA's key: restore {path} from a backup; where none has it, 'hatchway ca rotate --step"
+        " add' makes another CA, which clients have to trust then (docs/rotation.md)"
+    )
 
 
 def test_of_a_private_file_no_more_is_read_than_is_asked_for(tmp_path: Path) -> None:

@@ -50,7 +50,14 @@ GATEWAY_KEY: Final = KeyKind(
     " gateway-key create'",
 )
 
-CA_KEY: Final = KeyKind("CA's key", "", _FROM_A_BACKUP, _FROM_A_BACKUP)
+CA_KEY: Final = KeyKind(
+    "CA's key",
+    "",
+    "restore {path} from a backup; where none has it, 'hatchway ca rotate --step add' makes another CA, which"
+    " clients have to trust then (docs/rotation.md)",
+    "restore {path} from a backup; where none has it, remove it, and 'hatchway ca rotate --step add' makes"
+    " another CA, which clients have to trust then (docs/rotation.md)",
+)
 _JOIN_AGAIN: Final = "restore {path} from a backup, or have this machine join again"
 STORE_LOCATION: Final = KeyKind("store's URL", "HATCHWAY_STORE_URL", _JOIN_AGAIN, _JOIN_AGAIN)
 MACHINE: Final = KeyKind("machine's token", "", _JOIN_AGAIN, _JOIN_AGAIN)

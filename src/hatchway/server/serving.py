@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import structlog
 
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.api_location import ApiLocation
-from hatchway.installation.installation import server_names
+from hatchway.installation.installation import is_there, server_names
 from hatchway.installation.joined import Joined
 from hatchway.installation.secret_files import repair_modes, restrict_to_root
 from hatchway.keys.key_files import MASTER_KEY
@@ -180,6 +181,8 @@ def _run_gateway_plane(options: ServerOptions, supervised: Supervised | None) ->
         log.warning("gateways have no use for the master key", take_away=MASTER_KEY.variable)
     if supervised is None:
         ask_first(options)
+    if options.gateway_certificate is None:
+        _require_own_certificate(settings.gateway_certificate)
     check_certificate(settings.gateway_certificate, settings.gateway_tls_key)
     renewal = ExitStack()
 
@@ -190,6 +193,20 @@ def _run_gateway_plane(options: ServerOptions, supervised: Supervised | None) ->
 
     with renewal, failures(settings.store_url):
         run_gateway(settings, on_ready, supervised)
+
+
+def _require_own_certificate(certificate: Path) -> None:
+    """
+    Raises:
+        CommandFailed: a gateway has none yet, which others are to make or give.
+    """
+    with suppress(PermissionError):
+        if not is_there(certificate):
+            raise CommandFailed(
+                f"there is no certificate {certificate}: on a machine of its own, have it join (hatchway"
+                " join); beside a control plane, start that first; or give --gateway-tls-cert and"
+                " --gateway-tls-key"
+            )
 
 
 def announce_ready(urls: Mapping[str, str]) -> None:
