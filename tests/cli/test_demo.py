@@ -53,12 +53,16 @@ def test_without_openssh_and_its_extra_it_says_what_to_install(monkeypatch: pyte
         demo(without_openssh=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "options"), [(signal.SIGINT, ()), (signal.SIGTERM, ("--without-openssh",))]
+)
+def test_an_interrupted_demo_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals, options: tuple[str, ...]
+) -> None:
     # What a shell without job control starts in the background ignores SIGINT, and so do its children.
     heeding = ["env", "--default-signal=INT"]
     with subprocess.Popen(
-        [*heeding, *COMMAND, "demo"],
+        [*heeding, *COMMAND, "demo", *options],
         env=environment({"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
