@@ -301,7 +301,6 @@ def test_the_aws_cli_registers_a_host_by_the_model(monkeypatch: pytest.MonkeyPat
     assert json.loads(ran.stdout)["Instance"]["Tags"] == [{"Key": "env", "Value": "dev"}]
 
 
-@pytest.mark.timeout(600)
 def test_the_aws_cli_makes_a_network_describes_it_and_takes_it_away() -> None:
     try:
         aws = find_aws_cli()

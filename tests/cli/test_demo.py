@@ -32,7 +32,7 @@ def left_behind(directory: Path) -> list[str]:
 
 @pytest.mark.parametrize("options", [(), ("--without-openssh",)], ids=["as it is", "without OpenSSH"])
 def test_all_goes_as_expected_and_nothing_is_left_behind(tmp_path: Path, options: tuple[str, ...]) -> None:
-    done = hatchway("demo", *options, variables={"TMPDIR": str(tmp_path)}, timeout=150)
+    done = hatchway("demo", *options, variables={"TMPDIR": str(tmp_path)}, timeout=540)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NOT AS TOLD" not in done.stdout
     assert "\x1b" not in done.stdout
@@ -76,7 +76,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(
                 break
         time.sleep(1)
         os.kill(process.pid, number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=540)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
     # A process that was told to end may take a moment.

@@ -20,7 +20,6 @@ ALL = [block for found in BLOCKS.values() for block in found]
         if any(block.is_run_here for block in found)
     ],
 )
-@pytest.mark.timeout(600)
 def test_a_page_shows_what_its_commands_print(read_world: World, page: Path) -> None:
     read_world.begin()
     for block in BLOCKS[page]:

@@ -140,7 +140,7 @@ class Terraform:
     def _terraform(self, *arguments: str) -> str:
         done = subprocess.run(
             [self.program, *arguments], cwd=self.directory, env=dict(self.environment), capture_output=True,
-            text=True, timeout=150, check=False,
+            text=True, timeout=540, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"terraform {arguments[0]}:\n{_told(done.stdout)}\n{done.stderr}"
         return done.stdout

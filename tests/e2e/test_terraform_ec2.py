@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from tests.control.harness import (
     INSTANCE,
     OTHER_VPC,
@@ -175,7 +174,6 @@ REPLACED = {
 """What another range of the subnet and another name of the group make anew."""
 
 
-@pytest.mark.timeout(600)
 def test_networks_and_endpoints_live_their_whole_life(tf: Terraform, terraform_world: World) -> None:
     ec2 = terraform_world.client("ec2")
 

@@ -1,6 +1,5 @@
 """Terraform keeps users, groups, roles and policies: made, changed and destroyed (docs/terraform.md)."""
 
-import pytest
 from tests.control.harness import ARNS, World, refused
 from tests.e2e.terraform import Terraform
 
@@ -217,7 +216,6 @@ DESCRIBE = ARNS.managed_policy("describe", "/teams/")
 RESOURCES = {*IMPORTED, "aws_iam_access_key.alice", "aws_iam_group_membership.engineers"}
 
 
-@pytest.mark.timeout(600)
 def test_identities_and_policies_live_their_whole_life(tf: Terraform, terraform_world: World) -> None:
     iam = terraform_world.client("iam")
 

@@ -151,7 +151,6 @@ def shell(own_network: Network, aws_program: Path, tmp_path: Path) -> Iterator[S
     opened.close()
 
 
-@pytest.mark.timeout(600)
 def test_the_tutorial_works_as_printed(
     own_network: Network, host: Sshd, shell: Shell, tmp_path: Path
 ) -> None:
