@@ -7,9 +7,11 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from random import Random
 from typing import Any, cast
 
+import pytest
 from tests.transport.harness import LOOPBACK, TIMEOUT, run
 
 from hatchway.transport.connection.readiness import WRITABLE, Readiness
@@ -253,6 +255,30 @@ def test_a_close_waits_until_everything_has_been_sent() -> None:
                 got += len(data)
             assert got == 8_000_000
             await connection.lost.wait()
+
+    run(test)
+
+
+def _connections() -> str:
+    return Path("/proc/net/tcp").read_text(encoding="ascii")
+
+
+def test_what_nobody_takes_of_a_closed_connection_the_kernel_keeps_for_a_while_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hatchway.transport.connection.tcp._ORPHAN_TIMEOUT", 300)
+
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            ends = [sock.getsockname()[1] for sock in (connection._socket, peer)]
+            # As proc(5) has both ends.
+            line = ":{:04X} 0100007F:{:04X} ".format(*ends)
+            # The kernel takes it all; the peer has no room for it.
+            connection.send(bytes(1_000_000))
+            connection.close()
+            await connection.lost.wait()
+            assert line in _connections()
+            await until(lambda: line not in _connections())
 
     run(test)
 

@@ -37,6 +37,11 @@ _PROBES: Final = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_
 """Seconds to the first question whether the peer is still there, and between two; how many may go without an
 answer (tcp(7)). A kernel keeps a connection whose program has closed it for a minute or so."""
 
+_ORPHAN_TIMEOUT: Final = 20_000
+"""Milliseconds for which the kernel goes on with a connection that was closed while its peer takes nothing of
+what is left (tcp(7), TCP_USER_TIMEOUT). Of its own accord it asks for minutes, with megabytes of each, and
+such a connection is nobody's any more: no quota counts it."""
+
 
 class Hold(IntEnum):
     """A reason not to read from a connection; a bit each."""
@@ -357,6 +362,7 @@ class Connection(ABC):
         if self._unsent is not None or self._descriptor < 0:
             return
         if self._closing:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _ORPHAN_TIMEOUT)
             self._drop()
         elif self._finishing:
             try:
