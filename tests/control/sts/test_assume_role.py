@@ -281,6 +281,17 @@ def test_the_room_for_policies_and_tags_is_told_and_bounded(world: World) -> Non
     assert refusal(lambda: assume(world, alice, role, Tags=many))[0] == "PackedPolicyTooLarge"
 
 
+def test_tags_that_pack_to_little_have_a_bound_too_for_gateways_keep_them_whole(world: World) -> None:
+    role, alice = world.role("on-call", trust={"Principal": ALICE, "Action": TAGGING}), world.user("alice")
+
+    def tags(letter: str) -> list[dict[str, str]]:
+        return [{"Key": letter * 126 + f"{number:02}", "Value": letter * 256} for number in range(50)]
+
+    # As many as there may be, as long as they may be.
+    assert 90 < assume(world, alice, role, Tags=tags("a"))["PackedPolicySize"] <= 100
+    assert refusal(lambda: assume(world, alice, role, Tags=tags("字")))[0] == "PackedPolicyTooLarge"
+
+
 def test_a_token_is_as_long_as_asked_and_its_size_is_told(world: World) -> None:
     role, alice = world.role("on-call", trust={"Principal": ALICE}), world.user("alice")
     answer = assume(world, alice, role, MinimumSessionTokenSize=4096)

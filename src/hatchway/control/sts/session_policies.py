@@ -16,6 +16,9 @@ LONGEST_TEXT: Final = 2_048
 LARGEST_PACKED: Final = 2_048
 """Bytes of policies, ARNs and tags, compressed. AWS does not tell its own bound; this one admits whatever the
 other bounds do, but for many long tags that resemble each other in nothing."""
+LARGEST_UNPACKED: Final = 20_480
+"""Bytes of the same before that: as many tags as there may be, as long as they may be, of ASCII. It is what a
+session takes in the memory of every gateway, and what repeats itself packs to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,9 @@ def packed_percentage(policies: SessionPolicies, tags: Mapping[str, str]) -> int
     parts: Sequence[object] = [policies.policy, list(policies.arns), dict(tags)]
     if not any(parts):
         return None
-    packed = len(zlib.compress(json.dumps(parts, ensure_ascii=False).encode()))
-    percentage = -(-100 * packed // LARGEST_PACKED)
+    unpacked = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
+    room = ((len(zlib.compress(unpacked)), LARGEST_PACKED), (len(unpacked), LARGEST_UNPACKED))
+    percentage = max(-(-100 * size // most) for size, most in room)
     if percentage > 100:
         raise _too_large(f"Packed with the session tags, they take {percentage} % of the allowed space.")
     return percentage
