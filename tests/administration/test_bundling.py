@@ -65,7 +65,7 @@ def test_a_ca_of_ones_own_takes_the_private_ones_place(
 def test_there_is_no_key_without_its_bundle(installation: Installation, into: IntoBundle) -> None:
     listen(installation, "10.9.9.9:8443")
     into.target.write_text("somebody else's")
-    with pytest.raises(CommandFailed, match="is there already"):
+    with pytest.raises(CommandFailed, match="already exists"):
         KeysOnServer(installation).create("bob", into)
     assert into.target.read_text() == "somebody else's"
     with installation.store.read() as tx:

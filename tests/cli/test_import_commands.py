@@ -35,7 +35,7 @@ def test_a_configuration_is_read_with_what_it_includes_and_names_are_looked_up(
     assert set(yaml.safe_load(output.read_text())["instances"]) == {"a", "b"}
     again = run("import", "ssh-config", str(config), "--resolve", "-o", str(output))
     assert (again.code, again.output) == (1, "")
-    assert "is there already" in again.errors
+    assert "already exists" in again.errors
     monkeypatch.setattr(imports, "_MOST_INCLUDED", 1)
     assert "more than 1 files" in run("import", "ssh-config", str(config)).errors
 

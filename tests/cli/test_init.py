@@ -141,7 +141,7 @@ def test_unattended_it_makes_no_key_and_leaves_alone_what_is_there(tmp_path: Pat
     named = hatchway("init", "--unattended", "--gateway-dns-name", "gw.example", variables=variables)
     assert named.returncode == 0
     assert named.stderr == (
-        "hatchway: warning: account 123456789012 is there already, and its gateway DNS name stays localhost,"
+        "hatchway: warning: account 123456789012 already exists, and its gateway DNS name stays localhost,"
         " not gw.example\n"
     )
     key = hatchway("access-key", "create", "--root", variables=variables)

@@ -74,7 +74,7 @@ def test_a_step_that_is_none_is_refused(installed: Installed, key: str) -> None:
 
 def test_the_check_of_the_master_key_is_put_anew_where_it_alone_is_wrong(installed: Installed) -> None:
     sound = typed(installed, "master-key", "mend-check")
-    assert sound.output.startswith("The check is sound: the master key opens ")
+    assert sound.output.startswith("The check value is right: the master key opens ")
     with open_installation(DataDirectory(installed.directory), None) as opened, opened.store.write() as tx:
         check = tx.sealed_secrets.get(CHECK)
         assert check is not None
@@ -83,5 +83,5 @@ def test_the_check_of_the_master_key_is_put_anew_where_it_alone_is_wrong(install
     refused = typed(installed, "gateway-key", "rotate")
     assert refused.code == 1 and "hatchway master-key mend-check" in refused.errors
     mended = typed(installed, "master-key", "mend-check")
-    assert mended.output.startswith("The check is put anew: the master key opens ")
+    assert mended.output.startswith("The check value was repaired: the master key opens ")
     assert typed(installed, "gateway-key", "rotate").code == 0

@@ -103,8 +103,8 @@ def test_whoever_has_credentials_that_have_expired_is_told_to_renew_them(error: 
 @pytest.mark.parametrize(
     ("code", "to_do"),
     [
-        ("AuthException", "or ask whoever runs Hatchway for the permission"),
-        ("UnauthorizedOperation", "or ask whoever runs Hatchway for the permission"),
+        ("AuthException", "or ask your Hatchway administrator for the permission"),
+        ("UnauthorizedOperation", "or ask your Hatchway administrator for the permission"),
         ("AuthFailure", "check the access key and the region of the profile"),
         ("InvalidClientTokenId", "check the access key and the region of the profile"),
     ],
@@ -157,4 +157,4 @@ def test_what_an_older_server_does_not_have_is_said_to_be_so(code: str) -> None:
 
 def test_whoever_may_not_have_a_denial_explained_is_not_told_to_have_that_explained() -> None:
     said = str(ApiError("ExplainDenial", "AccessDeniedException", "User: … is not authorized", "5d2c"))
-    assert said.endswith("ask whoever runs Hatchway why, naming the request that you asked about")
+    assert said.endswith("ask your Hatchway administrator why, and give the request id that you asked about")

@@ -60,7 +60,7 @@ _VARYING: Final = (
     (r"\t(TIME|None)$", " TIME"),
     (r"\bSHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT"),
     (r"\b([0-9a-f]{64}|[0-9a-f]{16})\b", "DIGEST"),
-    (r"\bSealed anew: \d+", "Sealed anew: NUMBER"),
+    (r"\bSealed again: \d+", "Sealed again: NUMBER"),
     (r"\b\d[\d,]* bytes\b", "SIZE"),
     (r"\bprocess \d+\b", "process NUMBER"),
     (r"\bthe store's schema is \d+", "the store's schema is NUMBER"),

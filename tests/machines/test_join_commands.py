@@ -174,9 +174,9 @@ def test_a_mistake_is_told_and_leaves_the_token_good(site: Site, tmp_path: Path)
         assert not got.exists()
     assert run("join", given, *where, "--api-url", site.url).code == 0
     used = run("join", given, "--data-dir", str(tmp_path / "more"), "--api-url", site.url)
-    assert used.code == 1 and "the join token is not good, or no longer" in used.errors
+    assert used.code == 1 and "the join token is not valid, or has expired" in used.errors
     told_again = run("join", given, *where)
-    assert "have it join anew with --again" in told_again.errors
+    assert "let it join again with --again" in told_again.errors
     refused = run("join", "--again", "--user", "root", given, *where)
     assert "--user is for a new directory" in refused.errors
 
@@ -255,7 +255,7 @@ def test_a_control_plane_that_joined_is_made_the_first_machine(site: Site, tmp_p
     shutil.copy(site.directory.ca_key, got.ca_key)
     store = ("--store-url", site.directory.store_url)
     promoted = run("machine", "promote", "--data-dir", str(got.path), *store)
-    assert promoted.output == f"{got.path} is that of the first machine: start its server anew\n"
+    assert promoted.output == f"{got.path} is that of the first machine now: restart its server\n"
     again = run("machine", "promote", "--data-dir", str(got.path), *store)
     assert "it is the first one already" in again.errors
 
@@ -295,9 +295,9 @@ def test_one_that_was_killed_when_all_was_in_place_is_finished_by_the_same_comma
     left.chmod(0o600)
     files = {path.name: path.read_bytes() for path in got.iterdir() if path != left}
     other = run("join", token(site), *command[2:])
-    assert other.code == 1 and "start its server, or have it join anew with --again" in other.errors
+    assert other.code == 1 and "start its server, or let it join again with --again" in other.errors
     assert left.exists()
     assert joined_as_json(*command) == first
     assert {path.name: path.read_bytes() for path in got.iterdir()} == files
     again = run(*command)
-    assert again.code == 1 and "start its server, or have it join anew with --again" in again.errors
+    assert again.code == 1 and "start its server, or let it join again with --again" in again.errors

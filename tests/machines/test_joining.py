@@ -232,7 +232,7 @@ def test_a_token_is_good_as_often_as_it_was_made_for_and_until_it_ends(site: Sit
     delete_join_token(site.installation, ended[4 : ended.index("_", 4)])
     site.now = max(site.now, datetime.now(UTC)) + timedelta(seconds=61)
     for bad in (token, late, ended):
-        with pytest.raises(Refused, match="the join token is not good, or no longer"):
+        with pytest.raises(Refused, match="the join token is not valid, or has expired"):
             join(DataDirectory(tmp_path / "more"), bad, [site.url])
     assert not (tmp_path / "more").exists()
     used = {each.id: each.uses for each in list_join_tokens(site.installation)}
@@ -280,7 +280,7 @@ def test_a_joining_that_was_interrupted_goes_on_by_the_same_token_as_the_same_ma
     assert files(got.path)[".unfinished-join"] == 0o600
     (ghost,) = [each for each in list_machines(site.installation) if not each.finished]
     # Its token is nobody else's, for it is used up.
-    with pytest.raises(Refused, match="the join token is not good"):
+    with pytest.raises(Refused, match="the join token is not valid"):
         join(DataDirectory(tmp_path / "another"), token, [site.url])
     result = join(got, token, [site.url])
     assert result.machine.machine_id == ghost.id
@@ -400,7 +400,7 @@ def test_a_control_plane_that_was_taken_out_serves_no_more_and_neither_starts_no
     finally:
         site.serve(site.plane)
     with (
-        pytest.raises(CommandFailed, match=r"is none of the installation's any more"),
+        pytest.raises(CommandFailed, match=r"no longer belongs to the installation"),
         open_installation(got, site.directory.store_url),
     ):
         pass
@@ -515,9 +515,9 @@ def test_what_cannot_be_joined_is_said_and_what_is_unfinished_is_listed_so(
     joined = run("join", site.token(Role.GATEWAY), "--api-url", site.url, "--data-dir", got)
     assert "hatchway gateway --data-dir" in joined.output
     again = run("join", site.token(Role.GATEWAY), "--data-dir", got)
-    assert "have it join anew with --again" in again.errors
+    assert "let it join again with --again" in again.errors
     anew = run("join", "--again", site.token(Role.GATEWAY), "--data-dir", got)
-    assert "started anew if it runs" in anew.output
+    assert "or restart it if it is running" in anew.output
     assert "is that of a gateway" in run("join-token", "list", "--data-dir", got).errors
     names = [each.name for each in list_machines(site.installation) if each.role is Role.GATEWAY]
     assert len(names) == 1

@@ -252,9 +252,9 @@ def _told_behind(step: Step, behind: Sequence[Machine]) -> str:
         lacks = "a certificate of the former CA yet"
     return (
         f"{named}{more} cannot do this step yet, and has {lacks}: a machine asks once a minute for what has"
-        " changed, while its server runs. Wait, upgrade one of a version before, and take out one that is"
-        " gone for good (hatchway machine remove). --force waits for none: one that is behind then has to"
-        " join anew (hatchway join --again)"
+        " changed, while its server runs. Wait, upgrade one of an older version, or remove one that is"
+        " permanently gone (hatchway machine remove). --force waits for none: one that is behind then has"
+        " to join again (hatchway join --again)"
     )
 
 

@@ -126,7 +126,7 @@ def write_fleet_file(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise CommandFailed(f"{path} is there already: give another name") from None
+        raise CommandFailed(f"{path} already exists: choose another name") from None
 
 
 def address_of(name: str) -> str | None:

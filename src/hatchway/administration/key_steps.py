@@ -131,7 +131,8 @@ class Rotation:
             more = f" and {len(behind) - 3} more" if len(behind) > 3 else ""
             raise CommandFailed(
                 f"{names}{more} cannot do this step yet: a machine asks once a minute for what has changed,"
-                " while its server runs. Wait; one that is gone for good, take out: hatchway machine remove"
+                " while its server runs. Wait, or remove one that is permanently gone: hatchway machine"
+                " remove"
             )
 
     def _ids(self, machine: Machine) -> tuple[str, ...]:

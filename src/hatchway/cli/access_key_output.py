@@ -47,7 +47,7 @@ def tell_made(made: "MadeKey", into: "Into | None", *, json: bool) -> None:
     elif isinstance(into, IntoBundle):
         say(
             f"Access key {made.key.id} of {user or 'root'} is in {into.target}, for profile {into.profile}",
-            f"Give it to {user or 'root'} by a way that nobody listens to, then delete it here:"
+            f"Give it to {user or 'root'} over a confidential channel, then delete it here:"
             " its README.txt says what to do with it",
         )
     else:

@@ -141,7 +141,7 @@ def _init_unattended(
     for what, value in there.items():
         if (other := wanted[what]) is not None and other.lower() != value:
             say(
-                f"hatchway: warning: account {account.id} is there already, and its {what} stays {value}, not"
+                f"hatchway: warning: account {account.id} already exists, and its {what} stays {value}, not"
                 f" {other}",
                 err=True,
             )
@@ -156,4 +156,4 @@ def _init_unattended(
             " hatchway access-key create --root"
         )
     else:
-        say(f"Account {account.id} in {account.region} is there already")
+        say(f"Account {account.id} in {account.region} already exists")

@@ -132,11 +132,11 @@ def join(
         say(f"hatchway: warning: the store cannot be used from here: {problem}", err=True)
     if not result.finished:
         say(
-            "hatchway: warning: the API could not be told that all is in place: start the server within a"
-            " day, or this machine is taken out again",
+            "hatchway: warning: the API could not be told that this machine has joined: start the server"
+            " within a day, or this machine is removed again",
             err=True,
         )
-    restart = ", started anew if it runs" if again else ""
+    restart = ", or restart it if it is running" if again else ""
     say(f"Next: hatchway {joined.role.value} --data-dir {directory.path}{restart}")
 
 
@@ -169,8 +169,8 @@ def _gone_on(directory: "DataDirectory", joined: "Joined", token: str) -> "JoinR
         result = gone_on(directory, joined, token)
     if result is None:
         raise CommandFailed(
-            f"{directory.path} is {joined.machine_id}'s already: start its server, or have it join"
-            " anew with --again"
+            f"{directory.path} is {joined.machine_id}'s already: start its server, or let it join"
+            " again with --again"
         )
     return result
 

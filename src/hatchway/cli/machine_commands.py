@@ -137,7 +137,7 @@ def promote(
         authorities = None if made is None else made.fingerprints
         say(json_format.dumps({"machine_id": promoted.machine_id, "authorities": authorities}))
         return
-    say(f"{directory.path} is that of the first machine: start its server anew")
+    say(f"{directory.path} is that of the first machine now: restart its server")
     if made is not None:
         say(f"The CA's key is not here. The next CA: {made.fingerprints[-1]}")
         say("Have every client and host take over ca.pem, then: hatchway ca rotate --step use")

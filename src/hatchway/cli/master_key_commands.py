@@ -116,7 +116,7 @@ def create_gateway_key(*, data_dir: DataDir = None, store_url: StoreUrl = None) 
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         key_id = gateway_key.create(installation)
-    say(f"Gateway key {key_id} is there: start the control plane, or start it anew")
+    say(f"Gateway key {key_id} is there: start the control plane, or restart it")
 
 
 def mend_check(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
@@ -135,7 +135,9 @@ def mend_check(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
     with open_installation(data_directory(data_dir), store_url, checked=False) as installation:
         mended = key_check.mend_check(installation)
     opened = f"the master key opens {mended.opened} of {mended.number} secrets"
-    say(f"The check is put anew: {opened}" if mended.changed else f"The check is sound: {opened}")
+    say(
+        f"The check value was repaired: {opened}" if mended.changed else f"The check value is right: {opened}"
+    )
 
 
 def _step(text: str) -> "Step":
@@ -150,6 +152,6 @@ def _step(text: str) -> "Step":
 def _tell(rotated: "Rotated") -> None:
     seals, *other = rotated.key_ids
     also = f"; {other[0]} opens them too" if other else ""
-    say(f"Master key {seals} seals the store's secrets{also}. Sealed anew: {rotated.resealed}")
+    say(f"Master key {seals} seals the store's secrets{also}. Sealed again: {rotated.resealed}")
     if rotated.unopened:
         say(f"Neither key opens {rotated.unopened} of them, which had been altered: left as they are")

@@ -23,9 +23,9 @@ _OF_THE_CLOCK = "Check the clock of the client"
 
 _EXPLAIN = "'hatchway explain' with the request id may say more"
 
-_ASK = f"{_EXPLAIN}, or ask whoever runs Hatchway for the permission"
+_ASK = f"{_EXPLAIN}, or ask your Hatchway administrator for the permission"
 
-_ASK_WHY = "ask whoever runs Hatchway why, naming the request that you asked about"
+_ASK_WHY = "ask your Hatchway administrator why, and give the request id that you asked about"
 
 _CHECK_KEY = "check the access key and the region of the profile, or of the environment ('hatchway doctor')"
 
@@ -41,7 +41,7 @@ _API_HINTS = {
     ),
     **dict.fromkeys(
         ("InvalidAction", "UnknownOperationException", "UnknownService"),
-        "the server is older than this command, and does not have it: ask whoever runs it to upgrade",
+        "the server is older than this command, and does not have it: ask its administrator to upgrade it",
     ),
 }
 """By an error code of the API: what to do."""
@@ -75,7 +75,7 @@ _CLOSURE_HINTS = {
     4001: "connect again; for longer, with --max-tunnel-duration",
     4002: "connect again, and have the program send something now and then (ssh: ServerAliveInterval)",
     4003: f"what you may do has changed; {_EXPLAIN}",
-    4004: "ask whoever runs Hatchway",
+    4004: "ask your Hatchway administrator",
     4029: "end one that is not needed ('hatchway tunnels list'), or have the quota raised",
 }
 """By a close code (docs/gateway.md, "From within a tunnel"): what to do."""

@@ -54,7 +54,7 @@ def examine_server(
             yield from check_registered_hosts(installation)
             yield from _check_planes(directory, installation, names)
     except CommandFailed as problem:
-        yield error("store", str(problem), "mend that; what needs the store was not looked at any further")
+        yield error("store", str(problem), "fix that; checks that need the store were skipped")
     if trial:
         yield from check_trial_tunnel()
 

@@ -98,5 +98,5 @@ def _check_standbys(connection: Connection) -> Iterator[Finding]:
             "standby",
             f"{int(kept) / _GIB:.1f} GiB of PostgreSQL's log are kept for the slot {slot}, which nobody"
             " reads: it grows until the disk is full",
-            f"start who reads it, or if it is gone for good: SELECT pg_drop_replication_slot('{slot}')",
+            f"start its reader, or if that is permanently gone: SELECT pg_drop_replication_slot('{slot}')",
         )

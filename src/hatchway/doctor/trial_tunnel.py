@@ -45,7 +45,9 @@ def check_trial_tunnel() -> Iterator[Finding]:
         with ExitStack() as down:
             came_back = _carry(down, secrets.token_bytes(BYTES))
     except (CommandFailed, OSError) as problem:
-        yield error(_CHECK, f"on this machine no tunnel comes about: {problem}", "mend that; then try again")
+        yield error(
+            _CHECK, f"no tunnel could be opened on this machine: {problem}", "fix that, then try again"
+        )
         return
     if came_back:
         yield ok(_CHECK, f"{BYTES >> 20} MiB went through a tunnel on loopback and came back as they were")

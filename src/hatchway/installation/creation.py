@@ -268,7 +268,7 @@ def _refuse_existing(directory: DataDirectory, account: Account) -> None:
         for path in (directory.master_key, directory.ca_key):
             if is_there(path):
                 raise CommandFailed(
-                    f"{path} is there already: give another --data-dir, or remove it if no store needs it"
+                    f"{path} already exists: give another --data-dir, or remove it if no store needs it"
                 )
         if is_there(directory.path) and not directory.path.is_dir():
             raise BadUsage(f"{directory.path} is not a directory: give another --data-dir")

@@ -103,8 +103,8 @@ class MachineApi:
             if not joined.trusts_ca:
                 raise
             raise CommandFailed(
-                f"{problem}. If another CA has taken the place of the one in ca.pem while this machine was"
-                " away, have it join anew: hatchway join --again, with a new token (hatchway join-token"
+                f"{problem}. If the CA in ca.pem was replaced by another while this machine was away,"
+                " let it join again: hatchway join --again, with a new token (hatchway join-token"
                 " create)"
             ) from problem
 

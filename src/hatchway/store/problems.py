@@ -115,9 +115,9 @@ class MachineRemoved(ServesNoMore):
 
     def __init__(self, machine_id: str) -> None:
         super().__init__(
-            f"this machine is none of the installation's any more: {machine_id}, as which it joined, was"
-            " taken out (hatchway machine remove), or the store was restored to before it joined. Stop its"
-            " server; to have it join anew: hatchway join --again, with a new token (hatchway join-token"
+            f"this machine no longer belongs to the installation: {machine_id}, as which it joined, was"
+            " removed (hatchway machine remove), or the store was restored to before it joined. Stop its"
+            " server; to let it join again: hatchway join --again, with a new token (hatchway join-token"
             " create)"
         )
 

@@ -291,7 +291,7 @@ def test_credentials_that_no_api_gives_are_an_error_in_words(
     for more in ("", "[default]\nservices = x\n"):
         # By ourselves, and by botocore.
         aws_environment.write_text(more)
-        with pytest.raises(NotConfigured, match="has characters that none has: copy it anew"):
+        with pytest.raises(NotConfigured, match="contains characters that are not allowed: copy it again"):
             Profile(ProfileOptions(region="us-east-1")).credentials()
 
 

@@ -330,7 +330,7 @@ def test_a_zip_file_holds_the_same_for_its_owner_alone(tmp_path: Path) -> None:
 def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
     there = tmp_path / "alice.zip"
     there.write_text("mine")
-    with pytest.raises(BadUsage, match="is there already"):
+    with pytest.raises(BadUsage, match="already exists"):
         check_target(there)
     with pytest.raises(BadUsage, match="there is no directory"):
         check_target(tmp_path / "nowhere" / "alice.zip")

@@ -184,7 +184,7 @@ def test_a_name_of_which_the_user_has_said_something_else_is_written(
 def test_a_configuration_that_ssh_does_not_accept_is_left_alone(options: ProfileOptions, home: Path) -> None:
     home.mkdir(parents=True)
     (home / "config").write_text("Host a\n  Nonsense yes\n")
-    with pytest.raises(ClientError, match="mend it first") as refused:
+    with pytest.raises(ClientError, match="fix it first") as refused:
         write(options, home)
     # And no file of which the user knows nothing.
     assert "(line 2: Bad configuration option: nonsense)" in str(refused.value)

@@ -273,7 +273,7 @@ _ADVICE: Final[Sequence[tuple[type[Exception], str, str]]] = (
 """By an error's type and a part of its text: what to do about credentials that cannot be had."""
 
 _UNKNOWN_CA: Final = "the CA is not known"
-_OUT_OF_TIME: Final = ": see that this machine's clock is right, or have whoever runs the server renew it"
+_OUT_OF_TIME: Final = ": check this machine's clock, or ask the server's administrator to renew it"
 
 _HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
     (failures.SSLError, "Hostname mismatch", ": call the server by a name that its certificate has"),

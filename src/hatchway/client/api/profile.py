@@ -315,7 +315,9 @@ def _of_characters(credentials: Credentials) -> Credentials:
         NotConfigured: they cannot be what an API gave: they are words of a header, and a key of bytes.
     """
     if not all(re.fullmatch(r"[!-~]+", word) for word in credentials if word):
-        raise NotConfigured("the access key or the session token has characters that none has: copy it anew")
+        raise NotConfigured(
+            "the access key or the session token contains characters that are not allowed: copy it again"
+        )
     return credentials
 
 

@@ -42,7 +42,7 @@ _NEVER_CHECK_SUBJECT: Final = 0x20
 def advice(error: ssl.SSLCertVerificationError, usual: str) -> str:
     """What to do about a certificate that was not accepted: what is usual helps where its CA is not known."""
     if error.verify_code in _OUT_OF_TIME:
-        return "see that this machine's clock is right, or have whoever runs the server renew it"
+        return "check this machine's clock, or ask the server's administrator to renew it"
     if error.verify_code in _OF_ANOTHER_NAME:
         return "call the server by a name that its certificate has"
     return usual

@@ -235,7 +235,7 @@ def _read(path: Path) -> str:
         _parser(text)
     except configparser.Error:
         # Not the parser's own words: they quote the file, which holds secrets.
-        raise CommandFailed(f"{path} is damaged, AWS tools cannot read it either: mend it first") from None
+        raise CommandFailed(f"{path} is damaged, AWS tools cannot read it either: fix it first") from None
     return text
 
 

@@ -97,7 +97,7 @@ def _require_fenced(
         if its is None:
             raise CommandFailed(
                 f"{url} names a CA that is not fenced in as those are that Hatchway makes: it could pose as"
-                " anybody. Nothing is changed: tell whoever runs Hatchway"
+                " anybody. Nothing was changed: tell your Hatchway administrator"
             )
         beyond = sorted(name for name in its if not _is_within(name, within))
         if beyond:
@@ -149,7 +149,7 @@ def _read(block: bytes, where: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(block)
     except ValueError as problem:
-        raise CommandFailed(f"{where} holds a damaged certificate: mend it first") from problem
+        raise CommandFailed(f"{where} holds a damaged certificate: fix it first") from problem
 
 
 def _is_ca(certificate: x509.Certificate) -> bool:

@@ -309,7 +309,7 @@ def _check(config: Path, before: str, after: str) -> None:
     if not refused:
         return
     if already := _refusal(before):
-        raise ClientError(f"ssh does not accept {config} as it is: mend it first ({already})")
+        raise ClientError(f"ssh does not accept {config} as it is: fix it first ({already})")
     raise ClientError(
         f"ssh would not accept its configuration any more, so {config} is as it was ({refused})"
     )

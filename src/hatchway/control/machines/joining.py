@@ -30,10 +30,10 @@ MOST_MACHINES: Final = 1000
 PAUSE: Final = timedelta(seconds=2)
 """Between two times that one machine joins: each is in the trail, which one machine alone must not fill."""
 _NOT_GOOD: Final = (
-    "the join token is not good, or no longer: have a new one made (hatchway join-token create)"
+    "the join token is not valid, or has expired: ask for a new one (hatchway join-token create)"
 )
 _FINISHED: Final = (
-    "this machine has joined already: start its server. To have it join anew, take a new token (hatchway"
+    "this machine has joined already: start its server. To let it join again, take a new token (hatchway"
     " join-token create)"
 )
 

@@ -83,7 +83,7 @@ def check_target(target: Path) -> None:
         BadUsage: there is something already, or nothing to put it into.
     """
     if os.path.lexists(target):
-        raise BadUsage(f"--bundle {target} is there already: name another, or move it away")
+        raise BadUsage(f"--bundle {target} already exists: choose another name, or move it away")
     if not target.absolute().parent.is_dir():
         raise BadUsage(f"--bundle {target}: there is no directory {target.absolute().parent}")
 
