@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 from starlette.responses import Response
@@ -18,6 +19,7 @@ from tests.control import hostile_clients
 from tests.control.harness import INSTANCE, SharedServer, World
 from tests.control.hostile_clients import Bound, Outcome
 from tests.control.test_ssh_keys import FINGERPRINT, enrolled
+from tests.e2e.waiting import wait_until
 
 from hatchway.control import application, dispatcher
 from hatchway.control.application import create_application
@@ -373,6 +375,31 @@ def test_an_answer_that_is_not_read_ends_the_connection_of_a_caller_too(
             HOST, there.shared_server.port, Bound(2, 60.0), request=HEALTH
         )
         assert (outcome.opened, outcome.ended) == (2, 2)
+
+
+def test_an_answer_that_nobody_takes_is_soon_gone_from_the_kernel_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.3)
+    monkeypatch.setattr(server, "SHUTDOWN_SECONDS", 0.3)
+    monkeypatch.setattr(server, "UNTAKEN_SECONDS", 0.3)
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await Response(bytes(8 << 20))(scope, receive, send)
+
+    with attacked(world) as there, socket.socket() as client:
+        there.shared_server.application = large
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((HOST, there.shared_server.port))
+        context = ssl.create_default_context(cafile=world.shared_server.ca)
+        with context.wrap_socket(client, server_hostname=HOST) as tls:
+            ends = there.shared_server.port, tls.getsockname()[1]
+            # As proc(5) has both ends.
+            line = ":{:04X} 0100007F:{:04X} ".format(*ends)
+            tls.sendall(HEALTH)
+            assert line in Path("/proc/net/tcp").read_text()
+            wait_until(lambda: line not in Path("/proc/net/tcp").read_text())
 
 
 def test_keys_that_hosts_ask_for_do_not_wait_for_calls_that_hang(

@@ -32,6 +32,9 @@ from hatchway.transport.server_tls import AES_256_FIRST, ServerTls
 
 HANDSHAKE_SECONDS: Final = 10.0
 """How long a client may take over its TLS handshake."""
+UNTAKEN_SECONDS: Final = 20.0
+"""After which the kernel gives up a connection whose client takes nothing of what it was sent: one that the
+server has closed too, which the kernel keeps for minutes of its own accord, with megabytes (tcp(7))."""
 SHUTDOWN_SECONDS: Final = 10.0
 """How long a client may take over reading the last answer, and over closing."""
 KEEP_ALIVE_SECONDS: Final = 30
@@ -108,6 +111,8 @@ class HttpsServer(uvicorn.Server):
         for sock in sockets or []:
             listener = Listener(self._begin, self._sources, proxies=self._proxies, max_pending=self._most)
             await listener.start(sock)
+            # Accepted sockets inherit it from the listening socket.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNTAKEN_SECONDS * 1000))
             self._listeners.append(listener)
             self.servers.append(_Listening(listener))  # type: ignore[arg-type]
         if self._supervised is not None:
