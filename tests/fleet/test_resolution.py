@@ -30,7 +30,7 @@ def test_what_was_meant_is_not_looked_for_before_it_is_asked(monkeypatch: pytest
 
 
 def test_what_was_meant_is_looked_for_until_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.fleet.resolution._MOST_COMPARED", 3)
+    monkeypatch.setattr("hatchway.fleet.resolution.MOST_COMPARED", 3)
     declared = fleet("groups: {admins: {}, users: {}}\nusers: {alice: {groups: [admin, user]}}")
     assert [question.message for question in references_outside(declared)] == [
         "group 'admin' is not in the file (did you mean 'admins'?)",

@@ -42,8 +42,10 @@ def check(
       hatchway fleet check --output json fleets/*.yaml
     """
     from hatchway.administration.fleet_check import check_files, check_json, check_lines
+    from hatchway.cli.progress import working
 
-    checked = check_files(files)
+    with working("Checking"):
+        checked = check_files(files)
     if json or output is OutputFormat.JSON:
         import json as json_format
 

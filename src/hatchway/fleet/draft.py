@@ -13,7 +13,7 @@ from hatchway.domain.account import AccountAlias, Quotas
 from hatchway.domain.arns import Arns
 from hatchway.fleet.account_view import AccountView, Rows, copy_of
 from hatchway.fleet.declarations import Fleet
-from hatchway.fleet.problems import Problems, quoted, suggestion
+from hatchway.fleet.problems import MOST_COMPARED, Problems, quoted, suggestion
 
 KIND_OF: Final[Mapping[str, str]] = {
     "vpcs": "vpc",
@@ -57,6 +57,8 @@ class Draft:
     after: Rows = field(default_factory=Rows)
     places: dict[tuple[str, str], str] = field(default_factory=dict)
     outside: list[Outside] = field(default_factory=list)
+    compared: int = 0
+    """Pairs of names that were compared to tell what was likely meant."""
 
     @property
     def account(self) -> str:
@@ -94,7 +96,9 @@ class Draft:
                 place, f"{quoted(reference)} is not in the file, so pruning would remove that {kind}"
             )
         else:
-            hint = suggestion(reference, known) or ": it must be in the file or in the account"
+            self.compared += len(known)
+            near = suggestion(reference, known) if self.compared <= MOST_COMPARED else ""
+            hint = near or ": it must be in the file or in the account"
             self.problems.add(place, f"there is no {kind} {quoted(reference)}{hint}")
 
 

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hatchway.domain.counting import counted
 
@@ -73,6 +73,10 @@ def quoted(value: object) -> str:
     """A value of the file as a message quotes it: on one line, and short."""
     text = repr(value)
     return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+
+
+MOST_COMPARED: Final = 200_000
+"""Pairs of names that are compared to tell what was likely meant: each takes microseconds."""
 
 
 def suggestion(word: str, known: Collection[str]) -> str:

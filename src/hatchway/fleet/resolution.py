@@ -10,11 +10,9 @@ from hatchway.fleet.declarations import Fleet
 from hatchway.fleet.draft import Draft, begin_draft
 from hatchway.fleet.identity_resolution import resolve_identities
 from hatchway.fleet.network_resolution import resolve_network
-from hatchway.fleet.problems import Problem, quoted, suggestion
+from hatchway.fleet.problems import MOST_COMPARED, Problem, quoted, suggestion
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_COMPARED: Final = 200_000
-"""Pairs of names that are compared to tell what was likely meant: each takes microseconds."""
 
 
 def resolve(draft: Draft, fleet: Fleet) -> None:
@@ -37,7 +35,7 @@ def references_outside(fleet: Fleet) -> list[Problem]:
     found, compared = [], 0
     for outside in _by_itself(fleet).outside:
         compared += len(outside.known)
-        hint = suggestion(outside.reference, outside.known) if compared <= _MOST_COMPARED else ""
+        hint = suggestion(outside.reference, outside.known) if compared <= MOST_COMPARED else ""
         message = f"{outside.kind} {quoted(outside.reference)} is not in the file{hint}"
         found.append(Problem(outside.place, message))
     return found
