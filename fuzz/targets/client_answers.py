@@ -7,14 +7,11 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from picows import WSHandshakeError
-
 from fuzz.draws import Draws
 from hatchway.client.connection.http_answer import HttpAnswer
 from hatchway.client.discovery.discovery import gateway_port
-from hatchway.client.discovery.plan import Route
 from hatchway.client.errors import ApiError, ClientError, TunnelClosed, TunnelRefused, printable
-from hatchway.client.tunnel.picows_opening import _refusal
+from hatchway.client.tunnel.attempts import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,11 +36,7 @@ def one_input(data: bytes) -> None:
 
 def _refused(body: bytes, request_id: str) -> ClientError:
     """What is made of a gateway's answer."""
-    error = WSHandshakeError("refused")
-    response: Any = SimpleNamespace(status=403, headers={"x-amzn-requestid": request_id})
-    error.response = response
-    error.raw_body = body
-    return _refusal(Route(dns_name="gateway.hatchway.test"), error)
+    return refusal(403, {"x-amzn-requestid": request_id}, body)
 
 
 def _discovered(body: bytes) -> int:

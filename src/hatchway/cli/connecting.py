@@ -214,15 +214,10 @@ def _load_what_carries_one() -> None:
 
 def _load_what_carries_many() -> None:
     """It takes as long as the API takes to answer."""
-    import hatchway.client.tunnel.listener
-    from hatchway.client.tunnel.event_loop import loop_factory, uses_core
+    import hatchway.client.tunnel.listener  # noqa: F401
+    from hatchway.client.tunnel.event_loop import loop_factory
 
     loop_factory()
-    if uses_core():
-        import hatchway.client.tunnel.core_opening
-        import hatchway.client.tunnel.core_relay
-    else:
-        import hatchway.client.tunnel.picows_opening  # noqa: F401
 
 
 def retry_budget() -> RetryBudget:

@@ -22,7 +22,7 @@ from tests.transport.records import HANDSHAKE, KEY_UPDATE, Records
 from hatchway.client.connection.tls import Trust
 from hatchway.client.errors import GatewayUnreachable, TunnelClosed
 from hatchway.client.tunnel import core_opening, core_relay, frames
-from hatchway.client.tunnel.core_opening import open_by_core
+from hatchway.client.tunnel.core_opening import open_in_loop
 from hatchway.client.tunnel.core_relay import CoreRelay
 from hatchway.client.tunnel.local import connection
 from hatchway.client.tunnel.relay import Progress
@@ -254,7 +254,7 @@ def test_answers_to_key_updates_fill_no_memory_when_the_gateway_takes_none(
         plan = tunnel_plan(stub)
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            opened = await open_by_core(plan.route, "/openTunnel", Trust(stub.ca_bundle))
+            opened = await open_in_loop(plan.route, "/openTunnel", Trust(stub.ca_bundle), by_core=True)
             opened.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
             relay = CoreRelay(opened, connection(ours))
             await until(lambda: relay._paused)
@@ -329,7 +329,8 @@ def test_what_the_core_has_left_as_reading_is_paused_is_done_afterwards(
         with ours, theirs:
             plan = tunnel_plan(stub)
             relay = CoreRelay(
-                await open_by_core(plan.route, "/openTunnel", Trust(stub.ca_bundle)), connection(ours)
+                await open_in_loop(plan.route, "/openTunnel", Trust(stub.ca_bundle), by_core=True),
+                connection(ours),
             )
             assert await asyncio.to_thread(theirs.recv, 100) == b"first"
             await asyncio.sleep(0.1)
@@ -369,7 +370,8 @@ def test_an_answer_of_tls_that_the_core_has_left_is_sent_before_local_input(
         with ours, theirs:
             plan = tunnel_plan(stub)
             relay = CoreRelay(
-                await open_by_core(plan.route, "/openTunnel", Trust(stub.ca_bundle)), connection(ours)
+                await open_in_loop(plan.route, "/openTunnel", Trust(stub.ca_bundle), by_core=True),
+                connection(ours),
             )
             assert await asyncio.to_thread(theirs.recv, 100) == b"first"
             relay._pair.disarm()
@@ -384,7 +386,7 @@ def test_an_answer_of_tls_that_the_core_has_left_is_sent_before_local_input(
 
 async def opening(stub: StubGateway) -> None:
     plan = tunnel_plan(stub)
-    opened = await open_by_core(plan.route, "/openTunnel", Trust(stub.ca_bundle))
+    opened = await open_in_loop(plan.route, "/openTunnel", Trust(stub.ca_bundle), by_core=True)
     opened.sock.close()
 
 

@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.client.carriers import CARRIERS, run_by
 from tests.client.certificates import Certificates
-from tests.client.stubs import StubGateway, tunnel_plan
+from tests.client.stubs import DNS_NAME, StubGateway, tunnel_plan
 from tests.client.tunnel.test_core_relay import Wire
 from tests.client.tunnel.test_core_relay import gateway as wire_gateway
 from tests.transport.compiled import needs_core
@@ -23,8 +24,10 @@ from tests.transport.records import Records
 from hatchway.client.connection.tls import Trust
 from hatchway.client.errors import TunnelClosed
 from hatchway.client.tunnel import relay_limits
+from hatchway.client.tunnel.core_opening import _Tls
 from hatchway.client.tunnel.frames import FrameReader
 from hatchway.client.tunnel.local import LocalEnd, connection
+from hatchway.client.tunnel.python_session import PythonSession
 from hatchway.client.tunnel.stream_relay import StreamRelay
 from hatchway.client.tunnel.tunnel import open_tunnel
 
@@ -201,7 +204,7 @@ FLOODS_OF_SMALL = {
 }
 
 
-@pytest.mark.parametrize("carrier", [pytest.param("core", marks=needs_core)])
+@pytest.mark.parametrize("carrier", ["event_loop", pytest.param("core", marks=needs_core)])
 @pytest.mark.parametrize("kind", FLOODS_OF_SMALL)
 def test_between_two_turns_of_others_a_tunnel_reads_few_frames(
     carrier: str, kind: str, counted: list[int], certificates: Certificates, tmp_path: Path
@@ -261,3 +264,47 @@ def test_a_signal_ends_a_tunnel_on_standard_streams_after_few_frames(
     ):
         CARRIERS["alone"](tunnel_plan(stub), Trust(stub.ca_bundle), local)
     assert read_before[0] <= 3 * relay_limits.MOST_FRAMES
+
+
+@pytest.mark.parametrize("by_core", [False, pytest.param(True, marks=needs_core)])
+def test_an_answer_in_records_of_a_byte_leaves_others_their_turns(
+    by_core: bool, certificates: Certificates
+) -> None:
+    size = 2_000
+
+    def serve() -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = certificates.server_context().wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            incoming.write(theirs.recv(1 << 16))
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                break
+            theirs.sendall(outgoing.read())
+        for _ in range(size):
+            tls.write(b"x")
+        theirs.sendall(outgoing.read())
+
+    async def turns() -> int:
+        trust, count = Trust(str(certificates.ca)), 0
+        session = trust.compiled.session(DNS_NAME) if by_core else PythonSession(trust.everything, DNS_NAME)
+        tls = _Tls(ours, session)
+        serving = asyncio.create_task(asyncio.to_thread(serve))
+        await tls.shake_hands(DNS_NAME)
+        await serving
+
+        async def receive() -> None:
+            for _ in range(size):
+                assert await tls.receive() == b"x"
+
+        receiving = asyncio.create_task(receive())
+        while not receiving.done():
+            await asyncio.sleep(0)
+            count += 1
+        await receiving
+        return count
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        assert asyncio.run(turns()) >= size / 16

@@ -12,7 +12,7 @@ from tests.client.certificates import Certificates
 from tests.client.stubs import StubGateway, tunnel_plan
 from tests.gateway.harness import Says, running_gateway, target
 from tests.transport.compiled import needs_core
-from tests.transport.harness import TIMEOUT, run
+from tests.transport.harness import TIMEOUT
 
 from hatchway.client.connection.tls import Trust
 from hatchway.client.discovery.plan import TunnelPlan
@@ -32,6 +32,11 @@ def plan(certificates: Certificates, port: int) -> TunnelPlan:
 async def answers_at_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write((await reader.read())[::-1])
     writer.close()
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """On an event loop that clients use, and gateways can."""
+    event_loop.run(asyncio.wait_for(test(), 2 * TIMEOUT))
 
 
 class EndsFirst:
@@ -182,7 +187,4 @@ def test_a_connection_to_a_local_port_ends_its_directions_one_by_one(
                 listening.cancel()
                 await asyncio.wait([listening])
 
-    async def bounded() -> None:
-        await asyncio.wait_for(test(), 2 * TIMEOUT)
-
-    event_loop.run(bounded())
+    run(test)

@@ -2,7 +2,7 @@
 
 There are three ways to carry one. On standard streams `stream_relay` does it without an event loop, which
 would take too long to load. On a local port there may be many, in an event loop: by the compiled core where
-it is built, by picows where it is not. All three behave the same, and are tested together
+it is built, by Python where it is not. All three behave the same, and are tested together
 (`tests/client/carriers.py`).
 
 | module | holds |
@@ -14,8 +14,8 @@ it is built, by picows where it is not. All three behave the same, and are teste
 | `event_loop` | the event loop of local ports |
 | `tunnel` | opening any number of tunnels in it, and carrying them |
 | `relay` | the bytes of each of these, both ways, to the very last |
-| `core_opening`, `core_relay` | opening and carrying one by the compiled core |
-| `picows_opening`, `picows_relay` | the same by picows |
+| `core_opening`, `core_relay` | opening and carrying one, by the compiled core |
+| `python_session` | the core's part in that, where it is not |
 | `relay_limits` | what bounds all of them |
 | `local` | the near end: standard streams or a connection |
 | `signals` | ending a tunnel in order when told to |

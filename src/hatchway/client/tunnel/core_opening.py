@@ -1,4 +1,4 @@
-"""Asking a gateway for a tunnel, for `core_relay`: connection, the core's TLS, and the WebSocket's handshake.
+"""Asking a gateway for a tunnel, for `core_relay`: connection, TLS, and the WebSocket's handshake.
 
 The bytes that are read behind the answer are the relay's. OpenSSL is given whole records only, once it has
 shaken hands, so that none of them is within it when the core goes on.
@@ -25,6 +25,7 @@ from hatchway.client.tunnel.opening import (
     unreachable,
     upgrade_request,
 )
+from hatchway.client.tunnel.python_session import PythonSession
 
 if TYPE_CHECKING:
     from hatchway.client.connection.tls import Trust
@@ -37,6 +38,9 @@ _HEADER: Final = 5
 """Bytes read at once; of data in a record; and of a record's header, the last two of which are the length of
 the rest (RFC 8446 section 5.1)."""
 
+_RECORDS: Final = 16
+"""Records after which others have their turn."""
+
 _MISMATCHES: Final = {62: "Hostname", 64: "IP address"}
 """OpenSSL's codes, of which Python says more than OpenSSL (x509_vfy.h)."""
 
@@ -46,15 +50,18 @@ class Opened(NamedTuple):
     encrypted; whether either side can end its own direction alone; and the id of its request."""
 
     sock: socket.socket
-    session: Session
+    session: Session | PythonSession
     received: bytes
     encrypted: bytes
     half_close: bool
     request_id: str | None
 
 
-async def open_by_core(route: Route, target: str, trusted: Trust) -> Opened:
+async def open_in_loop(route: Route, target: str, trusted: Trust, *, by_core: bool) -> Opened:
     """
+    Args:
+        by_core: whether the compiled core has its TLS.
+
     Raises:
         TunnelRefused: the gateway said no.
         GatewayUnreachable: there is none, it is not to be trusted, or said nothing that makes sense.
@@ -64,7 +71,11 @@ async def open_by_core(route: Route, target: str, trusted: Trust) -> Opened:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             sock = await _dial(route)
             try:
-                return await _ask(sock, route, target, trusted)
+                name = _name(route.dns_name)
+                session = (
+                    trusted.compiled.session(name) if by_core else PythonSession(trusted.everything, name)
+                )
+                return await _ask(sock, route, target, session)
             except BaseException:
                 sock.close()
                 raise
@@ -72,7 +83,8 @@ async def open_by_core(route: Route, target: str, trusted: Trust) -> Opened:
 
 async def _dial(route: Route) -> socket.socket:
     host = route.address or route.dns_name
-    ascii_name(host)
+    for name in (host, route.dns_name):
+        ascii_name(name)
     proxy = proxy_for(host, route.port)
     if proxy is not None:
         from hatchway.client.connection.proxied import connect_through
@@ -108,8 +120,8 @@ class _Connected(asyncio.Protocol):
         transport.pause_reading()
 
 
-async def _ask(sock: socket.socket, route: Route, target: str, trusted: Trust) -> Opened:
-    tls = _Tls(sock, trusted.compiled.session(_name(route.dns_name)))
+async def _ask(sock: socket.socket, route: Route, target: str, session: Session | PythonSession) -> Opened:
+    tls = _Tls(sock, session)
     await tls.shake_hands(route.dns_name)
     key = base64.b64encode(os.urandom(16)).decode("ascii")
     with suppress(ConnectionError):
@@ -135,16 +147,17 @@ def _name(host: str) -> str:
 class _Tls:
     """
     Attributes:
-        session: the core's.
+        session: the core's, or what is in its place.
         encrypted: what has come and OpenSSL was not given.
     """
 
-    def __init__(self, sock: socket.socket, session: Session) -> None:
+    def __init__(self, sock: socket.socket, session: Session | PythonSession) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self.session = session
         self.encrypted = bytearray()
         self._plain = bytearray(_RECORD)
+        self._records = 0
 
     async def shake_hands(self, name: str) -> None:
         """
@@ -182,6 +195,10 @@ class _Tls:
                 except ssl.SSLEOFError:
                     return b""
                 continue
+            self._records += 1
+            if self._records % _RECORDS == 0:
+                # An answer may come byte by byte.
+                await asyncio.sleep(0)
             self.session.incoming.write(self.encrypted[:size])
             del self.encrypted[:size]
             try:
@@ -209,7 +226,7 @@ class _Tls:
             await self._loop.sock_sendall(self._sock, self.session.outgoing.read())
 
 
-def _raise_of_certificate(session: Session, name: str) -> None:
+def _raise_of_certificate(session: Session | PythonSession, name: str) -> None:
     """
     Raises:
         SSLCertVerificationError: it was not accepted, with the fields that Python's own has.

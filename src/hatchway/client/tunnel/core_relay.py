@@ -1,4 +1,5 @@
-"""A tunnel's traffic by the compiled core, which passes data on both ways without Python.
+"""A tunnel's traffic in an event loop: by the compiled core, which passes data on both ways without Python.
+Where there is none, `python_session` is in its place, which passes on nothing by itself.
 
 `hatchway.transport.core` says what it does: here the gateway has the place of its client, and the local
 connection that of its target. It has both sockets as long as there is nothing but data, and room for it. Any
@@ -10,19 +11,21 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from hatchway.client.errors import CONNECTION_LOST
 from hatchway.client.tunnel import relay_limits
 from hatchway.client.tunnel.frames import BINARY, BadFrame, FrameReader, new_key, write_frame
+from hatchway.client.tunnel.python_session import NoPair, PythonSession
 from hatchway.client.tunnel.relay import MAX_FRAME, Progress, Relay
-from hatchway.transport.core.event_loop import CoreLoop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatchway.client.tunnel.core_opening import Opened
     from hatchway.client.tunnel.local import LocalEnd
+    from hatchway.transport.core._core import Pair
+    from hatchway.transport.core.event_loop import CoreLoop
 
 READ_SIZE: Final = 64 * 1024
 """Bytes read from the gateway at once."""
@@ -57,12 +60,11 @@ _UNUSUAL: Final = _LOST | _REST | _PLAIN | _ENCRYPTED | _OUTGOING
 
 
 class CoreRelay(Relay):
-    """It begins with a tunnel that is open. The event loop is the core's, and the local end a connection."""
+    """It begins with a tunnel that is open. Where its session is the core's, the event loop is too, and the
+    local end a connection."""
 
     def __init__(self, opened: Opened, local: LocalEnd, progress: Progress | None = None) -> None:
         super().__init__(local, progress)
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, CoreLoop)
         self._sock, self._session = opened.sock, opened.session
         self._gateway = opened.sock.fileno()
         self._request_id, self._half_close = opened.request_id, opened.half_close
@@ -76,7 +78,11 @@ class CoreRelay(Relay):
         self._paused = True
         self._lost = asyncio.Event()
         self._dropped = False
-        self._pair = loop.poller.pair(opened.session, self._gateway, local.input)
+        self._pair: Pair | NoPair
+        if isinstance(opened.session, PythonSession):
+            self._pair = NoPair()
+        else:
+            self._pair = cast("CoreLoop", self._loop).poller.pair(opened.session, self._gateway, local.input)
         self._counted = (0, 0)
         relay_limits.keep_alive(opened.sock)
         self._progress.opened()
@@ -236,6 +242,8 @@ class CoreRelay(Relay):
             self._flush()
         if self._reading:
             self._pair.read_target()
+            if not self._local.input_waits:
+                self._loop.call_soon(self._read)
 
     def _write_to_gateway(self, kind: int, payload: bytes) -> None:
         try:

@@ -27,14 +27,7 @@ _CORE_S: Final = "hatchway.transport.core.event_loop"
 def run(main: Coroutine[Any, Any, Result]) -> Result:
     """As `asyncio.run`."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.get_loop().set_exception_handler(_tell)
         return runner.run(main)
-
-
-def _tell(loop: asyncio.AbstractEventLoop, problem: dict[str, Any]) -> None:
-    """Of a connection that fails whoever has it says so, in a sentence: no traceback of a library's."""
-    if "transport" not in problem:
-        loop.default_exception_handler(problem)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

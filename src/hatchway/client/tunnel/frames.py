@@ -1,7 +1,4 @@
-"""Frames of a WebSocket, a client's side (RFC 6455 sections 4 and 5). Pure, but for `new_key`.
-
-What picows does for many tunnels at once takes longer to load than one tunnel takes to be opened.
-"""
+"""Frames of a WebSocket, a client's side (RFC 6455 sections 4 and 5). Pure, but for `new_key`."""
 
 from __future__ import annotations
 

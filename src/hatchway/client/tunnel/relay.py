@@ -61,11 +61,8 @@ class Progress:
 class Relay(ABC):
     """One tunnel's traffic, from the moment that it is open until `finished` returns.
 
-    Two carry it: `picows_relay.PicowsRelay`, and `core_relay.CoreRelay` where the compiled core is.
+    `core_relay.CoreRelay` carries it.
     """
-
-    _answers_below = 0
-    """Bytes unsent up to which a ping is answered."""
 
     def __init__(self, local: LocalEnd, progress: Progress | None = None) -> None:
         self._local = local
@@ -229,7 +226,7 @@ class Relay(ABC):
     def _answer(self) -> None:
         """Answer the newest ping once the gateway has taken what was sent before: one that takes nothing has
         one answer wait for it, however many pings it sends."""
-        if self._ping is not None and not self._over and self._unsent <= self._answers_below:
+        if self._ping is not None and not self._over and not self._unsent:
             payload, self._ping = self._ping, None
             self._send(PONG, payload)
 

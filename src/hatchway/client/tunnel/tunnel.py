@@ -1,13 +1,14 @@
-"""Opening any number of tunnels in an event loop, and carrying them: by the compiled core, or by picows."""
+"""Opening any number of tunnels in an event loop, and carrying them: by the compiled core where that is."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from hatchway.client.connection.proxy import proxy_for
 from hatchway.client.errors import NotOpened
 from hatchway.client.tunnel.attempts import attempts
+from hatchway.client.tunnel.core_opening import open_in_loop
+from hatchway.client.tunnel.core_relay import CoreRelay
 from hatchway.client.tunnel.event_loop import is_core_s
 
 if TYPE_CHECKING:
@@ -67,14 +68,6 @@ async def _opened(plan: TunnelPlan, trusted: Trust, local: LocalEnd, progress: P
 async def _connect(
     route: Route, target: str, trusted: Trust, local: LocalEnd, progress: Progress | None
 ) -> Relay:
-    proxy = proxy_for(route.address or route.dns_name, route.port)
-    # What is asked of a proxy by TLS is picows's: TLS within TLS. And the core takes sockets alone.
-    by_tls = proxy is not None and proxy.startswith("https:")
-    if is_core_s(asyncio.get_running_loop()) and local.is_socket and not by_tls:
-        from hatchway.client.tunnel.core_opening import open_by_core
-        from hatchway.client.tunnel.core_relay import CoreRelay
-
-        return CoreRelay(await open_by_core(route, target, trusted), local, progress)
-    from hatchway.client.tunnel.picows_opening import open_by_picows
-
-    return await open_by_picows(route, target, trusted, local, progress)
+    # The core takes sockets alone.
+    by_core = is_core_s(asyncio.get_running_loop()) and local.is_socket
+    return CoreRelay(await open_in_loop(route, target, trusted, by_core=by_core), local, progress)

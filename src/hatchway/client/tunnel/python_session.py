@@ -1,0 +1,226 @@
+"""TLS with a gateway where the compiled core has it not: by Python's `ssl`, for `core_relay`.
+
+Data is handed over as frames, for there is no core to pass it on. What bounds a call is what bounds the
+core's: OpenSSL reads on within one call until there is data, even through thousands of key updates (RFC 8446
+section 4.6.3), so it is given whole records only, and few of them between two looks at the clock.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from time import monotonic
+from typing import Final
+
+from hatchway.client.tunnel.frames import BINARY, new_key, write_frame
+from hatchway.client.tunnel.relay import MAX_FRAME
+
+# What a call tells, as the core's: see `core_relay`.
+_NOTHING: Final = 2
+_END: Final = 4
+_PLAIN: Final = 16
+_ENCRYPTED: Final = 32
+_TLS_ENDED: Final = 128
+_TLS_FAILED: Final = 256
+_OUTGOING: Final = 512
+_SIZE: Final = 16
+
+_TURN: Final = 0.00015
+"""Seconds after which others have their turn."""
+
+_HEADER: Final = 5
+_RECORD: Final = 16 * 1024
+"""Bytes of a record's header, the last two of which are the length of the rest (RFC 8446 section 5.1), and of
+the data in the largest record."""
+
+_RECORDS: Final = 16
+_SMALL: Final = 1024
+_SMALL_COUNTS: Final = 4
+"""Records given to OpenSSL between two looks at the clock, bytes up to which one is small, and for how many a
+small one counts."""
+
+_payloads: Final = [memoryview(bytearray(MAX_FRAME)) for _ in range(2)]
+"""Where local input is read to: all is masked before anything else is read."""
+
+_READ_SIZE: Final = 128 * 1024
+"""Bytes read from a gateway at once."""
+
+_MOST: Final = 64 * 1024 + _HEADER + _READ_SIZE
+"""Bytes of what has begun of a record, which says itself how long it is, and of a read behind that."""
+
+_came: Final = memoryview(bytearray(_MOST))
+_plain: Final = memoryview(bytearray(_MOST))
+"""Where every session's bytes are read to, and decrypted to."""
+
+
+class PythonSession:
+    """
+    Attributes:
+        incoming: what OpenSSL is given during the handshake and the opening.
+        outgoing: what is to be sent.
+    """
+
+    def __init__(self, context: ssl.SSLContext, name: str) -> None:
+        """`name` is the gateway's, as it stands in its certificate."""
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        # The beginning of a record; what was decrypted; and records for the next call.
+        self._begun = b""
+        self._decrypted = b""
+        self._encrypted = b""
+
+    def do_handshake(self) -> None:
+        """
+        Raises:
+            ssl.SSLWantReadError: more has to come.
+            ssl.SSLError: there is no TLS, or whoever it is, is not trusted.
+        """
+        self._tls.do_handshake()
+
+    def verify_result(self) -> tuple[int, str]:
+        """Nothing: `do_handshake` raises what is wrong with a certificate."""
+        return 0, ""
+
+    def read(self, size: int, buffer: bytearray | memoryview) -> int:
+        """
+        Raises:
+            ssl.SSLWantReadError: more has to come.
+            ssl.SSLError: what has come is no TLS.
+        """
+        return int(self._tls.read(size, buffer))
+
+    def write(self, data: bytes) -> int:
+        """
+        Raises:
+            ssl.SSLError: the gateway has begun a message of TLS's own, or ended TLS.
+        """
+        return self._tls.write(data)
+
+    def unwrap(self) -> None:
+        """
+        Raises:
+            ssl.SSLError: the gateway has not ended TLS yet.
+        """
+        self._tls.unwrap()
+
+    def pump(self, gateway: int, _outlet: int, _most: int, encrypted: bytes | None) -> int:
+        """Read from the gateway once, or take what was read, and decrypt some of it.
+
+        Raises:
+            OSError: as the socket does.
+        """
+        begun = len(self._begun)
+        if encrypted is None:
+            try:
+                size = os.readv(gateway, [_came[begun : begun + _READ_SIZE]])
+            except (BlockingIOError, InterruptedError):
+                return _NOTHING
+            if not size:
+                return _END
+            _came[:begun] = self._begun
+            came = _came[: begun + size]
+        else:
+            came = memoryview(self._begun + encrypted)
+        at, filled, flags = 0, 0, 0
+        until = monotonic() + _TURN
+        while not flags and (end := _few_records(came, at)) > at:
+            self.incoming.write(came[at:end])
+            at = end
+            size, flags = self._decrypt(filled)
+            filled += size
+            if monotonic() > until:
+                break
+        rest = bytes(came[at:])
+        has_more = not flags and _few_records(rest, 0) > 0
+        self._encrypted, self._begun = (rest, b"") if has_more else (b"", rest)
+        self._decrypted = bytes(_plain[:filled])
+        return (
+            flags
+            | (_PLAIN if filled else 0)
+            | (_ENCRYPTED if has_more else 0)
+            | (_OUTGOING if self.outgoing.pending else 0)
+        )
+
+    def _decrypt(self, start: int) -> tuple[int, int]:
+        """How many bytes were in what OpenSSL has been given, and whether TLS is over with that."""
+        filled = start
+        try:
+            while self.incoming.pending or self._tls.pending():
+                size = self.read(_RECORD, _plain[filled:])
+                if not size:
+                    return filled - start, _TLS_ENDED
+                filled += size
+        except ssl.SSLWantReadError:
+            # They had no data.
+            pass
+        except ssl.SSLError:
+            return filled - start, _TLS_FAILED
+        return filled - start, 0
+
+    def push(self, local: int, _gateway: int, _most: int) -> int:
+        """Read local input once, and encrypt it in frames.
+
+        Raises:
+            ssl.SSLError: as `write`.
+            OSError: as the local end does.
+        """
+        try:
+            size = os.readv(local, _payloads)
+        except (BlockingIOError, InterruptedError):
+            return _NOTHING
+        if not size:
+            return _END
+        left = size
+        for payload in _payloads:
+            if left > 0:
+                self._tls.write(write_frame(BINARY, payload[:left], new_key()))
+                left -= MAX_FRAME
+        return size << _SIZE | _OUTGOING
+
+    def take_rest(self) -> bytes:
+        """Nothing: all data is handed over as frames."""
+        return b""
+
+    def take_plain(self) -> bytes:
+        """What `pump` has decrypted."""
+        taken, self._decrypted = self._decrypted, b""
+        return taken
+
+    def take_encrypted(self) -> bytes:
+        """What it has left for its next call."""
+        taken, self._encrypted = self._encrypted, b""
+        return taken
+
+
+def _few_records(came: bytes | memoryview, start: int) -> int:
+    """Where the next few whole records end."""
+    at, left = start, _RECORDS
+    while left > 0 and at + _HEADER <= len(came):
+        size = _HEADER + (came[at + 3] << 8 | came[at + 4])
+        if at + size > len(came):
+            break
+        at += size
+        left -= 1 if size > _SMALL else _SMALL_COUNTS
+    return at
+
+
+class NoPair:
+    """In the place of the core's pair of sockets: nothing is passed on without Python."""
+
+    bytes_in = 0
+    bytes_out = 0
+    is_told = False
+
+    def disarm(self) -> None: ...
+
+    def read_client(self) -> None: ...
+
+    def read_target(self) -> None: ...
+
+    def part(self) -> None: ...
+
+    def take_client(self) -> int:
+        return 0
+
+    def take_target(self) -> int:
+        return 0
