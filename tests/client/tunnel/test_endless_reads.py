@@ -1,6 +1,7 @@
 """A read that goes on and on, as through key updates without end, ends once a signal has come."""
 
 import os
+import resource
 import signal
 import socket
 import time
@@ -151,6 +152,29 @@ def test_a_read_that_begins_after_the_signal_was_heard_is_ended_too(
                 time.sleep(0.001)
             else:
                 raise AssertionError("the read goes on and on")
+
+
+@pytest.mark.usefixtures("late_signals_do_nothing")
+def test_a_read_is_ended_also_where_there_are_no_descriptors_left(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, _ = pair
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with noticed() as signals, ended_by_signals(ours, signals) as reads, reads.one():
+        # None but those of standard streams; poll(2) takes as many at once.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            until = time.monotonic() + 30
+            while time.monotonic() < until:
+                with suppress(BlockingIOError):
+                    assert ours.recv(1) == b""
+                    break
+                time.sleep(0.001)
+            else:
+                raise AssertionError("the read goes on and on")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.mark.usefixtures("late_signals_do_nothing")

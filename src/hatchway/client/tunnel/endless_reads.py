@@ -12,7 +12,7 @@ import select
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client.tunnel import relay_limits
@@ -96,7 +96,15 @@ def _watch(descriptor: int, wakes: list[int], until: float | None, over: int, re
 def _end(descriptor: int) -> None:
     """Put a connection in its place that has ended. To close it would make the number another's; shut down,
     it would still give what the kernel holds, seconds of it."""
-    ended, other = socket.socketpair()
+    try:
+        ended, other = socket.socketpair()
+    except OSError:
+        # There are no descriptors left.
+        sock = socket.socket(fileno=descriptor)
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        sock.detach()
+        return
     other.close()
     with ended:
         os.dup2(ended.fileno(), descriptor, inheritable=False)
