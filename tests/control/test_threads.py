@@ -211,6 +211,20 @@ def test_reading_a_request_is_measured_too(world: World, monkeypatch: pytest.Mon
     assert len(measured) == 1
 
 
+def test_of_calls_that_begin_together_a_few_are_computed_before_it_is_known_whether_they_are_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(concurrency, "LONGEST_WAIT", 0.01)
+    calls = SlowCalls(60.0, together=2)
+    for _ in range(2):
+        with calls.turn("alice"), calls.turn("alice"):
+            with pytest.raises(TooManyCalls), calls.turn("alice"):
+                pass
+            with calls.turn("bob"):
+                pass
+        assert not calls._rooms
+
+
 def test_a_call_that_fails_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(concurrency, "LONGEST_WAIT", 0.01)
     calls = SlowCalls(-1.0)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Final
 
 SLOW_WRITE: Final = 0.05
@@ -20,6 +20,9 @@ REMEMBERED: Final = 30.0
 """Seconds for which it is remembered whose it was."""
 MOST: Final = 10_000
 """Principals whose computing is counted; of more, those that called longest ago begin anew."""
+READ_TOGETHER: Final = 2
+"""Calls of one principal that are computed at once, where nobody knows yet that they are slow: Python runs
+one thread at a time, so more gain nothing by it."""
 LONGEST_WAIT: Final = 5.0
 """Seconds for which a call waits for those of the same principal: one that reads holds a connection to the
 store meanwhile."""
@@ -72,6 +75,12 @@ class _Turn:
     lock: Lock = field(default_factory=Lock)
 
 
+@dataclass(slots=True)
+class _Room:
+    free: BoundedSemaphore
+    wanted: int = 0
+
+
 class SlowCalls:
     """Has the calls of whoever makes slow ones, or very many, go one after the other. Thread-safe.
 
@@ -80,14 +89,17 @@ class SlowCalls:
     for the disk as one.
     """
 
-    def __init__(self, slow: float, much: float = inf) -> None:
+    def __init__(self, slow: float, much: float = inf, together: int | None = None) -> None:
         """`slow` is after how many seconds of computing a call is one, `much` how many those of one principal
-        may lately come to before all are taken for slow."""
+        may lately come to before all are taken for slow. `together` is how many may be computed at once of
+        which it is not known yet."""
         self._slow = slow
         self._much = much
         self._turns: dict[str, _Turn] = {}
         # The latest to call last.
         self._computed: dict[str, _Computed] = {}
+        self._together = together
+        self._rooms: dict[str, _Room] = {}
         self._lock = Lock()
 
     @contextmanager
@@ -97,6 +109,34 @@ class SlowCalls:
         Raises:
             TooManyCalls: the principal's other ones take too long.
         """
+        with self._room(principal), self._turn(principal):
+            yield
+
+    @contextmanager
+    def _room(self, principal: str) -> Iterator[None]:
+        if self._together is None:
+            yield
+            return
+        with self._lock:
+            room = self._rooms.get(principal)
+            if room is None:
+                room = self._rooms[principal] = _Room(BoundedSemaphore(self._together))
+            room.wanted += 1
+        try:
+            if not room.free.acquire(timeout=LONGEST_WAIT):
+                raise TooManyCalls
+            try:
+                yield
+            finally:
+                room.free.release()
+        finally:
+            with self._lock:
+                room.wanted -= 1
+                if not room.wanted:
+                    del self._rooms[principal]
+
+    @contextmanager
+    def _turn(self, principal: str) -> Iterator[None]:
         with self._lock:
             turn = self._turns.get(principal)
         if turn is not None and time.monotonic() < turn.until:

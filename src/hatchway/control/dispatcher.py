@@ -31,7 +31,14 @@ from hatchway.account.fleet import PLANS
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
 from hatchway.control.call_rates import Kind
 from hatchway.control.catalogue import OFFERED, OPERATIONS
-from hatchway.control.concurrency import MUCH_READING, SLOW_READ, SLOW_WRITE, ConcurrentCalls, SlowCalls
+from hatchway.control.concurrency import (
+    MUCH_READING,
+    READ_TOGETHER,
+    SLOW_READ,
+    SLOW_WRITE,
+    ConcurrentCalls,
+    SlowCalls,
+)
 from hatchway.control.metrics import OTHER_SERVICE
 from hatchway.control.operations import Call, Late, Operation
 from hatchway.control.other_services import not_here, render
@@ -86,7 +93,8 @@ class Dispatcher:
         self._plane = plane
         self._services = services()
         self._running = ConcurrentCalls((threads or ThreadCounts()).of_a_principal)
-        self._slow_reads, self._slow_writes = SlowCalls(SLOW_READ, MUCH_READING), SlowCalls(SLOW_WRITE)
+        self._slow_reads = SlowCalls(SLOW_READ, MUCH_READING, READ_TOGETHER)
+        self._slow_writes = SlowCalls(SLOW_WRITE)
 
     def dispatch(self, request: ApiRequest) -> Outcome:
         """The answer to any request."""
