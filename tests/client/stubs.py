@@ -68,6 +68,7 @@ class StubControlPlane:
     ca_bundle: str
     endpoints: list[tuple[str, str]]
     document: bytes | None = b'{"gateway_port": 8444}'
+    document_status: int = 200
     instance_known: bool = True
     instance_state: str = "running"
     addresses: tuple[str, ...] = ("10.0.1.1",)
@@ -142,7 +143,7 @@ def running_control_plane(certificates: Certificates) -> Iterator[StubControlPla
 
         def do_GET(self) -> None:
             if self.path == "/.well-known/hatchway" and stub.document is not None:
-                self.reply(200, stub.document)
+                self.reply(stub.document_status, stub.document)
             else:
                 self.reply(404, b"")
 

@@ -281,6 +281,14 @@ def test_without_a_discovery_document_gateways_listen_on_443(
     assert gateway_port(profile) == 443
 
 
+def test_a_control_plane_that_cannot_say_where_gateways_are_is_not_taken_for_one_that_has_them_at_443(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    control_plane.document_status = 503
+    with pytest.raises(ApiError, match=r"the server answers 503, .*: try again in a moment$"):
+        gateway_port(profile)
+
+
 def test_without_an_endpoint_url_no_discovery_document_is_asked_for(aws_environment: Path) -> None:
     with pytest.raises(NotConfigured, match="no endpoint URL"):
         gateway_port(Profile(ProfileOptions(region="us-east-1")))

@@ -43,6 +43,9 @@ _UNSETTLED: Final = frozenset({"update-in-progress", "update-failed"})
 MOST_TRIED: Final = 3
 """Endpoints that a tunnel is asked of, where one after the other refuses."""
 
+_SERVER_ERRORS: Final = 500
+"""The first status that says nothing of what was asked for (RFC 9110 section 15.6)."""
+
 _DISCOVERY_PATH: Final = "/.well-known/hatchway"
 _DISCOVERY_LIMIT: Final = 65536
 
@@ -383,6 +386,9 @@ def gateway_port(profile: Profile) -> int:
 def _discover(profile: Profile) -> tuple[int, float]:
     url = profile.endpoint_url("ec2").rstrip("/") + _DISCOVERY_PATH
     answer = profile.api_client.discover(_DISCOVERY_PATH)
+    if answer.status >= _SERVER_ERRORS:
+        said = f"the server answers {answer.status}, and not where its gateways are: try again in a moment"
+        raise ApiError(f"GET {printable(url)}", "", said)
     body = answer.body[:_DISCOVERY_LIMIT] if answer.status == 200 else None
     if body is None:
         return HTTPS_PORT, 0
