@@ -61,7 +61,7 @@ def _all_pages(names: list[str], size: int) -> list[str]:
 
 def _call(marker: str | None, size: int) -> Call:
     parameters: dict[str, Any] = {"MaxItems": size} | ({} if marker is None else {"Marker": marker})
-    return cast("Call", SimpleNamespace(operation="ListUsers", parameters=parameters))
+    return cast("Call", SimpleNamespace(operation_name="ListUsers", parameters=parameters))
 
 
 def seeds() -> list[bytes]:

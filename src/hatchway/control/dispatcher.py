@@ -314,7 +314,7 @@ class Dispatcher:
             gateway_vault=plane.gateway_vault,
             arns=plane.arns,
             caller=caller,
-            operation="" if state.operation is None else state.operation.name,
+            operation_name="" if state.operation is None else state.operation.name,
             parameters=state.parameters or {},
             context=context,
             now=state.now,

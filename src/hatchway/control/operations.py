@@ -71,7 +71,7 @@ class Call:
     gateway_vault: Vault
     arns: Arns
     caller: Caller
-    operation: str
+    operation_name: str
     parameters: Mapping[str, Any]
     context: Context
     now: datetime

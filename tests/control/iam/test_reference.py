@@ -113,7 +113,7 @@ def checks_of(
                 parameters["AccessKeyId"] = key.id
             call = Asking(
                 tx=tx, vault=module_world.plane.vault, gateway_vault=GATEWAY_KEY, arns=ARNS, caller=caller,
-                operation=name, parameters=parameters, context={}, now=NOW, request_id="",
+                operation_name=name, parameters=parameters, context={}, now=NOW, request_id="",
                 random_bytes=partial(bytes),
             )  # fmt: skip
             with pytest.raises((Stop, ServiceError)):

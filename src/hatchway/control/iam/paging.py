@@ -102,13 +102,13 @@ def path_begins(call: Call, columns: Any) -> ColumnElement[bool]:
 
 def _asked(call: Call) -> tuple[str, int]:
     """After which key the page begins, and how long it is."""
-    after = _position(call.operation, call.parameters.get("Marker"))
+    after = _position(call.operation_name, call.parameters.get("Marker"))
     return after, call.parameters.get("MaxItems") or _DEFAULT_SIZE
 
 
 def _marker(call: Call, key: str) -> str:
     """With the operation before the token: versions without that refuse it, and do not begin elsewhere."""
-    return f"{call.operation}.{make_token(key)}"
+    return f"{call.operation_name}.{make_token(key)}"
 
 
 def _position(operation: str, marker: str | None) -> str:
