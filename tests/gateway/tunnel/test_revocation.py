@@ -50,7 +50,7 @@ from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.snapshot.table import key_of
 from hatchway.gateway.tunnel.closures import ACCESS_REVOKED
 from hatchway.gateway.tunnel.registry import Registry
-from hatchway.gateway.tunnel.revocation import Revocation
+from hatchway.gateway.tunnel.revocation import MOST_BEFORE, Revocation
 from hatchway.store import Transaction
 from hatchway.transport.websocket.close import Closure
 
@@ -441,6 +441,39 @@ def test_tunnels_whose_decisions_take_long_are_decided_on_after_all_others(
         # Others have as much time as they take.
         assert sum(seconds > 0.003 for seconds in slept) >= 8
         assert [ending.closure for ending in gateway.tunnels.values()] == [ACCESS_REVOKED, None] * 10
+
+    run(test)
+
+
+def test_changes_without_end_to_others_keep_no_tunnel_from_being_decided_on(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.gateway.tunnel.revocation.SLOW", 0.003)
+    for user in ("heavy", "alice"):
+        account.user(user, allow())
+
+    async def test() -> None:
+        gateway = Gateway(account)
+        for number in range(8):
+            gateway.open("heavy" if number < 4 else "alice", tunnel_id=f"tun-{number}")
+        with account.store.write() as tx:
+            put_policy(tx, "heavy", slow_to_decide(1000))
+        gateway.follow()
+        decide = gateway.reevaluate
+
+        def changing(admitted: Admitted, now: datetime) -> Reevaluation:
+            # Before one of them is decided on there are others.
+            for number in range(5, 8):
+                gateway.revocation.decide_again_on(f"tun-{number}")
+            return decide(admitted, now)
+
+        monkeypatch.setattr(gateway, "reevaluate", changing)
+        gateway.revocation.decide_again_on("tun-4")
+        deciding = asyncio.create_task(gateway.revocation.run())
+        tunnels = set(gateway.tunnels)
+        await until(lambda: set(gateway.reviewed) == tunnels or len(gateway.reviewed) > 20 * MOST_BEFORE)
+        deciding.cancel()
+        assert set(gateway.reviewed) == tunnels
 
     run(test)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -29,6 +30,9 @@ TURN: Final = 0.005
 SLOW: Final = 0.001
 """Seconds of computing after which the other tunnels of the same principal are decided on last."""
 
+MOST_BEFORE: Final = 200
+"""Decisions on others after which one of the last is made all the same: changes may go on without end."""
+
 log = structlog.get_logger("hatchway.gateway")
 
 
@@ -44,9 +48,10 @@ class Revocation:
         self._reevaluator = reevaluator
         self._registry = registry
         self._clock = clock
-        self._due: dict[str, None] = {}
+        # Those that have waited longest first.
+        self._due: OrderedDict[str, None] = OrderedDict()
         # Of principals whose policies take long, who are told apart as the quotas do.
-        self._last: dict[str, dict[str, None]] = {}
+        self._last: dict[str, OrderedDict[str, None]] = {}
         self._wake = asyncio.Event()
 
     def changed(self, dependencies: Touched) -> None:
@@ -69,11 +74,14 @@ class Revocation:
             await self._wake.wait()
             self._wake.clear()
             until = loop.time() + TURN
+            before = 0
             while self._due or self._last:
-                if self._due:
-                    tunnel_id, _ = self._due.popitem()
+                if self._due and not (self._last and before >= MOST_BEFORE):
+                    tunnel_id, _ = self._due.popitem(last=False)
                     self._review_or_postpone(tunnel_id)
+                    before += 1
                 else:
+                    before = 0
                     # As much time as it takes, others have: it may be seconds in all.
                     await asyncio.sleep(self._review_postponed())
                 if loop.time() > until:
@@ -88,7 +96,7 @@ class Revocation:
         if maker_id in self._last:
             self._last[maker_id][tunnel_id] = None
         elif self._review(tunnel_id, admitted) > SLOW:
-            self._last[maker_id] = {}
+            self._last[maker_id] = OrderedDict()
 
     def _review_postponed(self) -> float:
         """Decides on a tunnel of the principal whose turn it is. Returns how many seconds that took."""
@@ -96,7 +104,7 @@ class Revocation:
         del self._last[maker_id]
         if not of_it:
             return 0.0
-        tunnel_id, _ = of_it.popitem()
+        tunnel_id, _ = of_it.popitem(last=False)
         self._last[maker_id] = of_it
         admitted = self._registry.get(tunnel_id)
         return 0.0 if admitted is None else self._review(tunnel_id, admitted)
