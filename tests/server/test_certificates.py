@@ -1,5 +1,6 @@
 """Certificates that a server is given are looked at when it starts."""
 
+import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def test_of_a_certificate_that_was_given_the_gateways_names_that_it_lacks_are_to
         check_names(None, names)
         check_names((tmp_path / "none", tmp_path / "key"), names)
     assert [each["names"] for each in logs] == ([lacking] if lacking else [])
+
+
+def test_a_certificate_of_a_version_that_openssl_alone_reads_is_no_failure(files: tuple[Path, Path]) -> None:
+    certificate, _ = files
+    der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    # The second version, where ours are of the third (RFC 5280 section 4.1.2.1).
+    of_another = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01", 1)
+    certificate.write_text(ssl.DER_cert_to_PEM_cert(of_another))
+    check_certificate(*files)
+    with capture_logs() as logs:
+        check_names(files, ["localhost"])
+    assert logs == []
 
 
 @pytest.mark.parametrize("damaged", [0, 1])

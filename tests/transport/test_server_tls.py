@@ -328,7 +328,11 @@ def test_what_cryptography_cannot_read_and_openssl_can_is_not_called_ended(
 ) -> None:
     path = tmp_path / "server.pem"
     path.write_bytes(issued(0))
-    for problem in (ValueError("unreadable"), UnsupportedAlgorithm("no such curve")):
+    for problem in (
+        ValueError("unreadable"),
+        UnsupportedAlgorithm("no such curve"),
+        x509.InvalidVersion("2 is not a valid X509 version", 1),
+    ):
 
         def refuse(_text: bytes, raised: Exception = problem) -> x509.Certificate:
             raise raised

@@ -89,6 +89,6 @@ def certificate_names(certificate: bytes) -> tuple[str, ...]:
         found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    except ValueError:
+    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension):
         raise PkiProblem("the server's certificate is damaged") from None
     return tuple(str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress))

@@ -138,7 +138,7 @@ class ServerTls:
         """Tell the log of what is wrong with the certificate, and see until when it is good."""
         self._good_until = None
         # What OpenSSL takes and this does not is no reason to go without.
-        with suppress(OSError, ValueError, UnsupportedAlgorithm):
+        with suppress(OSError, ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             self._good_until = _tell_of(self._files[0])
 
     def read_again(self) -> None:
@@ -179,7 +179,7 @@ def _tell_of(certificate: Path) -> datetime | None:
 
     Raises:
         OSError: it cannot be read.
-        ValueError, UnsupportedAlgorithm: it is damaged, or none that can be looked at.
+        ValueError, UnsupportedAlgorithm, InvalidVersion: it is damaged, or none that can be looked at.
     """
     read = x509.load_pem_x509_certificate(certificate.read_bytes())
     key = read.public_key()
