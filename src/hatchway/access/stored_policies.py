@@ -30,13 +30,25 @@ def stored_policy(document: str, name: str) -> Policy:
         return replace(_NOTHING, name=f"{name} (cannot be read: {str(problem)[:_LONGEST_PROBLEM]})")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def stored_trust_policy(document: str, name: str) -> Policy:
     """The trust policy of this document; one that trusts nobody when the document cannot be read."""
     try:
         return parse_policy(document, name=name, kind=PolicyKind.TRUST)
     except MalformedPolicy as problem:
         return replace(TRUSTS_NOBODY, name=f"{name} (cannot be read: {str(problem)[:_LONGEST_PROBLEM]})")
+
+
+@lru_cache(maxsize=2048)
+def is_readable_trust_policy(document: str) -> bool:
+    """Whether this trust policy can be read, and trusts somebody.
+
+    Of the thousand that an account may have this alone is kept: a policy of many patterns takes 200 KB.
+    """
+    try:
+        return bool(parse_policy(document, name="", kind=PolicyKind.TRUST).statements)
+    except MalformedPolicy:
+        return False
 
 
 def missing_policy(arn: str) -> Policy:

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ACCOUNT, ARNS, Credentials, World
 
-from hatchway.access.stored_policies import stored_trust_policy
+from hatchway.access.stored_policies import is_readable_trust_policy, stored_trust_policy
 from hatchway.domain.identity import Role
 from hatchway.iam import PolicyKind, parse_policy
 from hatchway.store import Store, Transaction
@@ -209,7 +209,7 @@ def test_trust_policies_are_read_before_the_write_lock_is_taken_and_written_by_o
         writes.append([noun for noun in nouns if isinstance(noun, Role)])
         put_all(rows, nouns)
 
-    stored_trust_policy.cache_clear()
+    is_readable_trust_policy.cache_clear()
     monkeypatch.setattr(Store, "write", noted)
     monkeypatch.setattr("hatchway.access.stored_policies.parse_policy", parsed)
     monkeypatch.setattr(Rows, "put_all", put)
@@ -223,3 +223,13 @@ def test_trust_policies_are_read_before_the_write_lock_is_taken_and_written_by_o
         assert read_in.count(False) >= 8
         assert not any(read_in)
         assert [len(written) for written in writes if written] == [8]
+
+
+def test_of_trust_policies_that_a_deletion_reads_none_is_kept(world: World) -> None:
+    """A thousand may take 200 MB in memory."""
+    world.client("iam").create_user(UserName="alice")
+    for at in range(8):
+        world.role(f"role-{at}", trust={"Principal": {"AWS": [ARNS.user("alice"), str(at).zfill(12)]}})
+    stored_trust_policy.cache_clear()
+    world.client("iam").delete_user(UserName="alice")
+    assert stored_trust_policy.cache_info().currsize == 0

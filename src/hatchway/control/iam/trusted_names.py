@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import or_
 
-from hatchway.access.stored_policies import stored_trust_policy
+from hatchway.access.stored_policies import is_readable_trust_policy
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import Role, User
 from hatchway.protocol import ServiceError
@@ -37,7 +37,7 @@ def require_known(tx: Transaction, arns: Arns, document: str, former: str | None
     Raises:
         ServiceError: in AWS's words.
     """
-    before = set() if former is None or not stored_trust_policy(former, "").statements else _names(former)
+    before = set() if former is None or not is_readable_trust_policy(former) else _names(former)
     for name in sorted(_names(document) - before):
         if _is_unknown(tx, arns, name):
             raise ServiceError("MalformedPolicyDocument", f'Invalid principal in policy: "{_AWS}":"{name}"')
@@ -110,7 +110,7 @@ def foresee(tx: Transaction, name: str) -> None:
     """Reads the trust policies that may name a user or role, so that they are known when they are written:
     reading a thousand takes a second or two, in which nobody else could write."""
     for role in _may_name(tx, name):
-        stored_trust_policy(role.trust_policy, role.name)
+        is_readable_trust_policy(role.trust_policy)
 
 
 def _may_name(tx: Transaction, name: str) -> list[Role]:
@@ -127,7 +127,7 @@ def _rewrite(tx: Transaction, name: str, renamed: Callable[[str], str]) -> None:
     # Written together: a statement for each would hold PostgreSQL's write lock for a second.
     changed = []
     for role in _may_name(tx, name):
-        if not stored_trust_policy(role.trust_policy, role.name).statements:
+        if not is_readable_trust_policy(role.trust_policy):
             # It cannot be read, and trusts nobody.
             continue
         document = json.loads(role.trust_policy)
