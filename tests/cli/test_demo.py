@@ -32,7 +32,8 @@ def left_behind(directory: Path) -> list[str]:
 
 @pytest.mark.parametrize("options", [(), ("--without-openssh",)], ids=["as it is", "without OpenSSH"])
 def test_all_goes_as_expected_and_nothing_is_left_behind(tmp_path: Path, options: tuple[str, ...]) -> None:
-    done = hatchway("demo", *options, variables={"TMPDIR": str(tmp_path)}, timeout=540)
+    places = {"TMPDIR": str(tmp_path), "HOME": str(tmp_path), "XDG_CACHE_HOME": ""}
+    done = hatchway("demo", *options, variables=places, timeout=540)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NOT AS TOLD" not in done.stdout
     assert "\x1b" not in done.stdout

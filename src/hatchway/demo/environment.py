@@ -73,7 +73,7 @@ def set_up(programs: Programs) -> Iterator[Environment]:
     with ExitStack() as down:
         directory = Path(down.enter_context(tempfile.TemporaryDirectory(prefix="hatchway-demo-")))
         files = SharedFiles(directory / "aws" / "config", directory / "aws" / "credentials")
-        down.enter_context(_environment(files))
+        down.enter_context(_environment(files, directory / "cache"))
         down.enter_context(privilege_separation(programs))
         processes = down.enter_context(Processes())
         data_directory = DataDirectory(directory / "data")
@@ -111,8 +111,8 @@ def set_up(programs: Programs) -> Iterator[Environment]:
 
 
 @contextmanager
-def _environment(files: SharedFiles) -> Iterator[None]:
-    """Without what would lead us or our programs anywhere but to the demo, and with its AWS profiles."""
+def _environment(files: SharedFiles, cache: Path) -> Iterator[None]:
+    """Without what would lead us or our programs anywhere but to the demo; its AWS profiles, its cache."""
     before = dict(os.environ)
     foreign = [
         name
@@ -125,6 +125,7 @@ def _environment(files: SharedFiles) -> Iterator[None]:
         os.environ["AWS_CONFIG_FILE"] = str(files.config)
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(files.credentials)
         os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+        os.environ["XDG_CACHE_HOME"] = str(cache)
         yield
     finally:
         os.environ.clear()
