@@ -66,6 +66,8 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
         ('{"a": NaN}', "NaN is not JSON"),
         ("a: !!int 7", "line 1 column 4: the tag 'tag:yaml.org,2002:int' has no meaning here"),
         ("a: \x07", "the file is not YAML: "),
+        ("é: 1\na:\n\tb: 1\n", "line 3 column 1: a tab is there, where YAML takes only spaces"),
+        ("a:\n  b: 1\n  \tc: 2\n", "line 3 column 3: a tab is there, where YAML takes only spaces"),
     ],
 )
 def test_what_is_neither_json_nor_yaml_of_ours_is_refused(text: str, problem: str) -> None:

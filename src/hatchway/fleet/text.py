@@ -124,6 +124,10 @@ def _read_yaml(text: str, *, any_tag: bool, most_values: int) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = _place(mark) if mark else ""
+        if mark and text[mark.index : mark.index + 1] == "\t":
+            raise _bad(
+                place, "a tab is there, where YAML takes only spaces: replace it with spaces"
+            ) from None
         raise _bad(place, error.problem or error.context or "is not YAML") from None
     except yaml.YAMLError as error:
         raise _bad("", f"the file is not YAML: {error}".split("\n", maxsplit=1)[0]) from None
