@@ -206,7 +206,9 @@ class TunnelHandler:
             ConnectionResetError: the client has gone meanwhile.
         """
         decide = partial(self._decided, head, source_ip, request_id)
-        answer = await self._in_turn.decided(client, decide)
+        answer = decide()
+        if isinstance(answer, Later):
+            answer = await self._in_turn.decided(client, decide, answer)
         if not (isinstance(answer, Refused) and answer.perhaps_too_new) or self._waiting >= MOST_WAITING:
             return answer
         self._waiting += 1
@@ -216,7 +218,8 @@ class TunnelHandler:
             self._waiting -= 1
         if client.is_gone:
             raise ConnectionResetError("the client left")
-        return await self._in_turn.decided(client, decide)
+        answer = decide()
+        return await self._in_turn.decided(client, decide, answer) if isinstance(answer, Later) else answer
 
     def _decided(self, head: Head, source_ip: str, request_id: str) -> Admitted | Refused | Later:
         if self.draining or self._asked_to_drain():

@@ -18,7 +18,7 @@ class Client:
 
 
 def decided(turns: InTurn, answers: list[Any], client: Client | None = None) -> Any:
-    return turns.decided(cast("Any", client or Client()), lambda: answers.pop(0))
+    return turns.decided(cast("Any", client or Client()), lambda: answers.pop(0), answers.pop(0))
 
 
 def test_what_is_to_come_later_is_asked_again_until_it_is_decided() -> None:

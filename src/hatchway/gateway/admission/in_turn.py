@@ -28,14 +28,15 @@ class InTurn:
         self._waiting: Counter[str] = Counter()
 
     async def decided(
-        self, client: WebSocketConnection, decide: Callable[[], Admitted | Refused | Later]
+        self, client: WebSocketConnection, decide: Callable[[], Admitted | Refused | Later], later: Later
     ) -> Admitted | Refused:
-        """What `decide` says as soon as it is not to come later; a refusal where there is no waiting for it.
+        """What `decide` says as soon as it is not to come later, as it has said; a refusal where there is no
+        waiting for it.
 
         Raises:
             ConnectionResetError: the client has gone meanwhile. And what `decide` raises.
         """
-        answer = decide()
+        answer: Admitted | Refused | Later = later
         left = LONGEST_WAIT
         while isinstance(answer, Later):
             left -= answer.seconds
