@@ -68,35 +68,35 @@ class ControlMetrics:
         self.is_ready = False
         self._calls = Counter(
             "hatchway_api_calls",
-            f"Calls of the API, by what came of them: {', '.join(OUTCOMES)}; the operation is {NO_OPERATION}"
-            " where the request was not read so far.",
+            f"API calls, by outcome: {', '.join(OUTCOMES)}; the operation is {NO_OPERATION}"
+            " if the request was not read that far.",
             ["service", "operation", "outcome"],
             registry=registry,
         )
         self._seconds = Histogram(
             "hatchway_api_call_seconds",
-            "From a call's turn to its answer, its record included; without its wait, its body and TLS.",
+            "Time from a call's turn to its answer, with its audit record, without waiting, body and TLS.",
             buckets=_SECONDS,
             registry=registry,
         )
         self._statements = Counter(
-            "hatchway_store_statements", "Statements that were sent to the store.", registry=registry
+            "hatchway_store_statements", "Statements sent to the store.", registry=registry
         )
         self._job_time = Gauge(
             "hatchway_housekeeping_last_success_timestamp_seconds",
-            "When each of the tasks that are done without being asked last came to its end here.",
+            "When each housekeeping task last succeeded in this process.",
             ["task"],
             registry=registry,
         )
         self._job_seconds = Gauge(
             "hatchway_housekeeping_last_duration_seconds",
-            "How long each of them took the last time.",
+            "How long each housekeeping task took the last time.",
             ["task"],
             registry=registry,
         )
         self._job_failures = Counter(
             "hatchway_housekeeping_failures",
-            "How often each of them failed.",
+            "How often each housekeeping task failed.",
             ["task"],
             registry=registry,
         )
@@ -195,45 +195,45 @@ def _expiry(path: Path) -> float | None:
 
 
 def _families() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    yield "hatchway_api_connections", "Connections that clients have, with TLS made.", ()
+    yield "hatchway_api_connections", "Client connections whose TLS handshake is complete.", ()
     yield (
         "hatchway_api_requests",
-        "Calls of AWS clients, look-ups of hosts and the rest: those under way, and those that wait for a"
-        " thread.",
+        "AWS clients' calls, hosts' key look-ups and other requests: those in progress, and those waiting"
+        " for a thread.",
         ("kind", "state"),
     )
     yield "hatchway_store_connections", "Connections to the store.", ("state",)
-    yield "hatchway_store_connections_limit", "As many of them as there may be.", ()
+    yield "hatchway_store_connections_limit", "The maximum number of connections to the store.", ()
     yield (
         "hatchway_leader",
-        "Whether this process does what only one is to do: housekeeping, the audit file.",
+        "1 if this process does what only one process does: housekeeping, or the audit file.",
         ("role",),
     )
     yield (
         "hatchway_audit_export_lag_seconds",
-        "Age of the oldest event in the store that is not in the audit file yet, looked at every 15 s; 0 for"
-        " none.",
+        "Age of the oldest event in the store that is not in the audit file yet, measured every 15 s; 0 if"
+        " there is none.",
         (),
     )
     yield (
         "hatchway_audit_file_writable",
-        "1 while the audit file of this control plane can be written, as far as it has tried; 0 when not, and"
-        " another writes its own.",
+        "1 if this control plane can write its audit file, as far as it has tried; 0 if not, so that another"
+        " control plane writes its own.",
         (),
     )
     yield (
         "hatchway_certificate_expiry_timestamp_seconds",
-        "When the certificate of the API expires, and when that of the private CA.",
+        "When the API's certificate and the private CA's certificate expire.",
         ("certificate",),
     )
     yield (
         "hatchway_signing_keys_expiry_timestamp_seconds",
-        "The end of the last day for which gateways have all signing keys; after it they refuse everybody.",
+        "The end of the last day for which gateways have all signing keys; then they refuse everybody.",
         (),
     )
     yield (
         "hatchway_access_keys_unopened",
-        "Access keys whose secrets do not open, so that gateways refuse them.",
+        "Access keys whose secrets cannot be decrypted, so that gateways refuse them.",
         (),
     )
 

@@ -61,19 +61,19 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.refused = Counter(
             "hatchway_tunnels_refused",
-            "Requests that got no tunnel, by the error code that the client was told;"
-            f" {REASON_NOT_RECORDED} where the audit trail could not be written.",
+            "Requests that got no tunnel, by the error code that the client was given;"
+            f" {REASON_NOT_RECORDED} if the audit trail could not be written.",
             ["reason"],
             registry=registry,
         )
         self.opened = Counter(
             "hatchway_tunnels_opened",
-            "Tunnels entered in the audit trail as opened.",
+            "Tunnels that the audit trail records as opened.",
             registry=registry,
         )
         self._closed = Counter(
             "hatchway_tunnels_closed",
-            "Tunnels that have ended, by why.",
+            "Tunnels that have ended, by reason.",
             ["reason"],
             registry=registry,
         )
@@ -81,17 +81,17 @@ class Metrics:
         self._closed_of: dict[str, Counter] = {}
         self.handshake_seconds = Seconds(
             "hatchway_handshake_seconds",
-            "From a connection to the end of its request, TLS included.",
+            "Time from a connection to the end of its request, including TLS.",
             registry=registry,
         )
         self.connect_seconds = Seconds(
             "hatchway_connect_seconds",
-            "Connecting to targets that answered.",
+            "Time to connect to targets that answered.",
             registry=registry,
         )
         self._lag_seconds = Seconds(
             "hatchway_event_loop_lag_seconds",
-            f"How late the event loop is, looked at every {LAG_INTERVAL} s.",
+            f"How late the event loop is, measured every {LAG_INTERVAL} s.",
             registry=registry,
         )
         self._bytes_in = 0
@@ -156,10 +156,10 @@ class Metrics:
                 carried = [relay for _, relay in tunnels]
                 bytes_in = self._bytes_in + sum(relay.bytes_in for relay in carried)
                 bytes_out = self._bytes_out + sum(relay.bytes_out for relay in carried)
-            yield GaugeMetricFamily("hatchway_tunnels_open", "Tunnels being carried.", len(carried))
+            yield GaugeMetricFamily("hatchway_tunnels_open", "Open tunnels.", len(carried))
             total = CounterMetricFamily(
                 "hatchway_tunnel_bytes",
-                "Payload of tunnels, open ones too: in from clients, out from targets.",
+                "Payload bytes of ended and open tunnels: in from clients, out from targets.",
                 labels=["direction"],
             )
             total.add_metric(["in"], bytes_in)
@@ -170,28 +170,30 @@ class Metrics:
             )
             resets = CounterMetricFamily(
                 "hatchway_connections_turned_away",
-                f"Connections reset before TLS, by why: {', '.join(REASONS)}.",
+                f"Connections reset before TLS, by reason: {', '.join(REASONS)}.",
                 labels=["reason"],
             )
             for reason, count in shed().items():
                 resets.add_metric([reason], count)
             yield resets
             yield GaugeMetricFamily(
-                "hatchway_snapshot_revision", "The store's revision that decisions are made by.", revision()
+                "hatchway_snapshot_revision",
+                "The revision of the store on which decisions are based.",
+                revision(),
             )
             yield GaugeMetricFamily(
                 "hatchway_snapshot_age_seconds",
-                "Since the store was last seen at that revision; up to 5 when all is well.",
+                "Seconds since the store was last seen at that revision; normally up to 5.",
                 age(),
             )
             yield GaugeMetricFamily(
                 "hatchway_audit_records_waiting",
-                "Records that the audit trail lacks because the store cannot be written.",
+                "Audit records that wait because the store cannot be written.",
                 pending_records(),
             )
             yield CounterMetricFamily(
                 "hatchway_store_restores",
-                "How often the store was found restored, and read anew.",
+                "How often the store had been restored, and was read again from scratch.",
                 restores(),
             )
 
