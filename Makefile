@@ -64,7 +64,7 @@ test-core: core ## the tests of connections and tunnels with the compiled core; 
 	@$(BIN)/python $(SANITIZED)/scripts/build_core.py --sanitize
 	cd $(SANITIZED) && LD_PRELOAD=$$(cc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 HATCHWAY_COMPILED_CORE=on \
 		PYTHONPATH=src $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider tests/transport/core tests/transport/websocket \
-		tests/gateway/tunnel/test_relay.py tests/gateway/test_garbage.py tests/client/tunnel/test_core_relay.py tests/client/tunnel/test_listener.py
+		tests/gateway/tunnel/test_relay.py tests/gateway/test_garbage.py tests/client/tunnel/test_asyncio_relay.py tests/client/tunnel/test_listener.py
 
 ROUNDS ?= 10
 faults: ## kill, fill and lock a server under load, ROUNDS times (10), and the host script at each of its steps

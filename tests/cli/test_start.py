@@ -136,7 +136,7 @@ def test_what_carries_the_tunnels_of_a_local_port_is_loaded_before_the_first(com
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     loaded = set(done.stdout.split())
-    assert {"hatchway.client.tunnel.core_opening", "hatchway.client.tunnel.core_relay"} <= loaded
+    assert {"hatchway.client.tunnel.asyncio_opening", "hatchway.client.tunnel.asyncio_relay"} <= loaded
     assert "picows" not in loaded
 
 

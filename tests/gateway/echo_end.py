@@ -25,8 +25,8 @@ from tests.transport.harness import TIMEOUT
 import hatchway.gateway.lifecycle
 import hatchway.transport.websocket.frames
 from hatchway.gateway.tunnel.relay import Relay
+from hatchway.transport.core.flags import AS_FRAMES
 from hatchway.transport.websocket.close import Closure
-from hatchway.transport.websocket.connection import AS_FRAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

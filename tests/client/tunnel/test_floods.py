@@ -16,15 +16,15 @@ import pytest
 from tests.client.carriers import CARRIERS, run_by
 from tests.client.certificates import Certificates
 from tests.client.stubs import DNS_NAME, StubGateway, tunnel_plan
-from tests.client.tunnel.test_core_relay import Wire
-from tests.client.tunnel.test_core_relay import gateway as wire_gateway
+from tests.client.tunnel.test_asyncio_relay import Wire
+from tests.client.tunnel.test_asyncio_relay import gateway as wire_gateway
 from tests.transport.compiled import needs_core
 from tests.transport.records import Records
 
 from hatchway.client.connection.tls import Trust
 from hatchway.client.errors import TunnelClosed
 from hatchway.client.tunnel import relay_limits
-from hatchway.client.tunnel.core_opening import _Tls
+from hatchway.client.tunnel.asyncio_opening import _Tls
 from hatchway.client.tunnel.frames import FrameReader
 from hatchway.client.tunnel.local import LocalEnd, connection
 from hatchway.client.tunnel.python_session import PythonSession

@@ -12,8 +12,8 @@ import pytest
 from tests.client.carriers import MIB
 from tests.client.certificates import Certificates
 from tests.client.stubs import StubGateway, tunnel_plan
-from tests.client.tunnel.test_core_relay import ASKS_FOR_ONE, Wire
-from tests.client.tunnel.test_core_relay import gateway as wire_gateway
+from tests.client.tunnel.test_asyncio_relay import ASKS_FOR_ONE, Wire
+from tests.client.tunnel.test_asyncio_relay import gateway as wire_gateway
 from tests.client.tunnel.test_tunnel import Says
 from tests.transport.records import HANDSHAKE
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.transport.compiled import needs_core
 from tests.transport.harness import certificate, server_tls
 
+from hatchway.transport.core.flags import AS_FRAMES, FLAGS, REST, SIZE_SHIFT, TO_PYTHON
 from hatchway.transport.core.loading import CORE
-from hatchway.transport.websocket.core_connection import MARKS, REST, SIZE
 from hatchway.transport.websocket.frames import MAX_FRAME
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 pytestmark = needs_core
 
 NOTHING, PLAIN, ENCRYPTED = 2, 16, 32
-TO_HANDLER = -1
 FULL_FRAME = 65_528
 NO_PARTIAL_WILDCARDS = 4
 
@@ -84,14 +83,14 @@ class Meeting:
         self.gateway.write(text)
         encrypted: bytes | None = self.down.read()
         while encrypted:
-            outlet = -2 if self.plain else TO_HANDLER
+            outlet = AS_FRAMES if self.plain else TO_PYTHON
             result = self.session.pump(self.ours.fileno(), outlet, 1, encrypted)
             rest = self.session.take_rest()
-            assert len(rest) == result >> SIZE
+            assert len(rest) == result >> SIZE_SHIFT
             assert bool(rest) == bool(result & REST)
             self.data += rest
             self.plain += self.session.take_plain()
-            encrypted = self.session.take_encrypted() if result & MARKS & ENCRYPTED else None
+            encrypted = self.session.take_encrypted() if result & FLAGS & ENCRYPTED else None
 
     def sent(self) -> bytes:
         """What has come of what the session has sent, encrypted."""
@@ -176,9 +175,9 @@ def test_what_is_sent_is_masked_each_frame_by_a_key_of_its_own(context: Context,
             while came < size:
                 result = meeting.session.push(meeting.local.fileno(), meeting.ours.fileno(), 2 * FULL_FRAME)
                 assert not result & NOTHING
-                assert result >> SIZE <= 2 * FULL_FRAME
+                assert result >> SIZE_SHIFT <= 2 * FULL_FRAME
                 meeting.up.write(meeting.sent() + meeting.session.outgoing.read())
-                came += result >> SIZE
+                came += result >> SIZE_SHIFT
             received.append(said)
         stream = bytearray()
         with suppress(ssl.SSLWantReadError):

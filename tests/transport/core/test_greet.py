@@ -17,8 +17,7 @@ from tests.transport.records import HANDSHAKE, KEY_UPDATE, telling_client_tls
 
 from hatchway.transport import client_hello
 from hatchway.transport.connection.tls import MAX_EMPTY_RECORDS, MAX_UNTRUSTED_READS
-from hatchway.transport.core.loading import CORE
-from hatchway.transport.websocket.core_connection import (
+from hatchway.transport.core.flags import (
     COST,
     ENCRYPTED,
     END,
@@ -31,6 +30,7 @@ from hatchway.transport.websocket.core_connection import (
     TLS_FAILED,
     TOO_MUCH,
 )
+from hatchway.transport.core.loading import CORE
 from hatchway.transport.websocket.handshake import MAX_HEAD
 
 if TYPE_CHECKING:

@@ -11,11 +11,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from tests.transport.compiled import needs_core
 
-from hatchway.client.tunnel import core_relay
 from hatchway.transport.connection import allowance, tls
 from hatchway.transport.core import loading
 from hatchway.transport.core.source_digest import source_digest
-from hatchway.transport.websocket import core_connection, frames
+from hatchway.transport.websocket import frames
 
 
 def load_as(monkeypatch: pytest.MonkeyPatch, core: object) -> tuple[ModuleType | None, str, bool]:
@@ -110,26 +109,9 @@ def test_its_tests_skip_where_it_was_not_compiled(pytestconfig: pytest.Config) -
 
 
 @needs_core
-def test_python_and_the_core_have_the_same_bounds_and_marks() -> None:
+def test_python_and_the_core_have_the_same_bounds() -> None:
     core = loading.CORE
     assert core is not None
-    marks = (
-        "FULL",
-        "NOTHING",
-        "END",
-        "REST",
-        "PLAIN",
-        "ENCRYPTED",
-        "COST",
-        "TLS_ENDED",
-        "TLS_FAILED",
-        "OUTGOING",
-    )
-    for mark in (*marks, "FAILED"):
-        assert getattr(core, mark) == getattr(core_connection, mark), mark
-        assert getattr(core, mark) == getattr(core_relay, f"_{mark}", getattr(core, mark)), mark
-    assert core.READ_SIZE == core_connection.READ_SIZE == core_relay.READ_SIZE
-    assert core.PUSH_SIZE == core_connection.PUSH_SIZE
     assert core.MAX_FRAME == frames.MAX_FRAME
     assert core.MOST_FRAMES == frames.MOST_FRAMES
     assert round(tls.TURN * 1e9) == core.TURN

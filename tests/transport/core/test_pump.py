@@ -16,8 +16,16 @@ from tests.transport.core.test_core_tls import shake_hands_and_listen
 from tests.transport.harness import certificate, frame
 from tests.transport.records import HANDSHAKE, KEY_UPDATE, telling_client_tls
 
+from hatchway.transport.core.flags import (
+    AS_FRAMES,
+    FLAGS,
+    FULL,
+    OUTGOING,
+    READ_SIZE,
+    SIZE_SHIFT,
+    TO_PYTHON,
+)
 from hatchway.transport.core.loading import CORE
-from hatchway.transport.websocket.core_connection import FULL, MARKS, OUTGOING, READ_SIZE, SIZE
 from hatchway.transport.websocket.frames import MAX_FRAME
 
 if TYPE_CHECKING:
@@ -30,7 +38,6 @@ if TYPE_CHECKING:
 pytestmark = needs_core
 
 NOTHING, END, REST, PLAIN, ENCRYPTED, TLS_ENDED, TLS_FAILED = 2, 4, 8, 16, 32, 128, 256
-TO_HANDLER, AS_FRAMES = -1, -2
 MOST_PUSHED = 4 * 65_532
 BUFFER = 16 * 1024
 CBC = "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:@SECLEVEL=0"
@@ -67,17 +74,17 @@ class Meeting:
 
     def take(self, encrypted: bytes | None = None) -> int:
         """Pump once; the flags."""
-        outlet = AS_FRAMES if self.plain else TO_HANDLER
+        outlet = AS_FRAMES if self.plain else TO_PYTHON
         result = self.session.pump(self.ours.fileno(), outlet, READ_SIZE, encrypted)
         rest, plain = self.session.take_rest(), self.session.take_plain()
         assert (len(rest), bool(rest), bool(plain)) == (
-            result >> SIZE,
+            result >> SIZE_SHIFT,
             bool(result & REST),
             bool(result & PLAIN),
         )
         self.data += rest
         self.plain += plain
-        return result & MARKS
+        return result & FLAGS
 
     def take_all(self) -> int:
         """Pump while there is something; the last flags that say more."""
@@ -235,7 +242,7 @@ def test_a_target_s_bytes_come_as_they_were_however_much_their_records_grow(
         pushed, came = 0, bytearray()
         while pushed < MOST_PUSHED:
             result = meeting.session.push(ours.fileno(), to_client.fileno(), MOST_PUSHED)
-            pushed += result >> SIZE
+            pushed += result >> SIZE_SHIFT
             with suppress(BlockingIOError):
                 while True:
                     meeting.down.write(client.recv(1 << 20))
@@ -263,7 +270,9 @@ def test_a_tunnel_that_waits_has_none_of_the_memory_that_openssl_reads_and_write
                 meeting.take_all()
             meeting.data.clear()
             target.sendall(bytes(40_000))
-            assert meeting.session.push(ours.fileno(), to_client.fileno(), MOST_PUSHED) >> SIZE == 40_000
+            assert (
+                meeting.session.push(ours.fileno(), to_client.fileno(), MOST_PUSHED) >> SIZE_SHIFT == 40_000
+            )
             with suppress(BlockingIOError):
                 while True:
                     client.recv(1 << 20)

@@ -39,8 +39,7 @@ from tests.transport.records import HANDSHAKE, KEY_UPDATE, Records, telling_clie
 from hatchway.transport.connection.readiness import Readiness
 from hatchway.transport.connection.tls import MAX_UNTRUSTED_READS
 from hatchway.transport.core.event_loop import new_event_loop
-from hatchway.transport.websocket import core_connection
-from hatchway.transport.websocket.core_connection import (
+from hatchway.transport.core.flags import (
     COST,
     ENCRYPTED,
     FAILED,
@@ -50,9 +49,10 @@ from hatchway.transport.websocket.core_connection import (
     PLAIN,
     READ_SIZE,
     REST,
-    SIZE,
-    CoreConnection,
+    SIZE_SHIFT,
 )
+from hatchway.transport.websocket import core_connection
+from hatchway.transport.websocket.core_connection import CoreConnection
 from hatchway.transport.websocket.frames import Parsers
 from hatchway.transport.websocket.handshake import MAX_HEAD
 
@@ -553,8 +553,8 @@ def test_it_has_the_core_go_on_while_reads_are_full_until_others_have_waited_lon
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def test() -> None:
-        full = 10 << SIZE | FULL
-        async with scripted(context, full, full, 7 << SIZE, full, full) as (connection, told, _):
+        full = 10 << SIZE_SHIFT | FULL
+        async with scripted(context, full, full, 7 << SIZE_SHIFT, full, full) as (connection, told, _):
             monkeypatch.setattr(core_connection, "TURN", 60.0)
             assert (connection.turn(), told.size) == (False, 27)
             monkeypatch.setattr(core_connection, "TURN", -1.0)
@@ -565,7 +565,7 @@ def test_it_has_the_core_go_on_while_reads_are_full_until_others_have_waited_lon
 
 def test_while_reads_are_full_the_core_goes_on_by_itself_if_it_knows_both_sockets(context: Context) -> None:
     async def test() -> None:
-        async with scripted(context, 10 << SIZE | FULL) as (connection, told, _):
+        async with scripted(context, 10 << SIZE_SHIFT | FULL) as (connection, told, _):
             pair = Pair(flags=0)
             told.outlet = 7
             connection.pair = cast("Any", pair)
@@ -577,8 +577,12 @@ def test_while_reads_are_full_the_core_goes_on_by_itself_if_it_knows_both_socket
 
 def test_what_the_core_leaves_to_python_goes_to_whom_it_is_for(context: Context) -> None:
     async def test() -> None:
-        marks = REST | PLAIN | ENCRYPTED | COST | OUTGOING
-        async with scripted(context, 4 << SIZE | marks, marks | FULL, NOTHING) as (connection, told, parser):
+        flags = REST | PLAIN | ENCRYPTED | COST | OUTGOING
+        async with scripted(context, 4 << SIZE_SHIFT | flags, flags | FULL, NOTHING) as (
+            connection,
+            told,
+            parser,
+        ):
             assert connection.turn()
             assert (told.size, bytes(told.data), parser.given) == (4, b"left", b"\x89\x00")
             assert connection._allowance is not None
@@ -607,8 +611,8 @@ def test_a_client_that_closes_needs_no_parser_but_for_its_reason(
 
 def test_one_that_is_slowed_stays_in_python_s_hands_while_reads_are_full(context: Context) -> None:
     async def test() -> None:
-        full = 10 << SIZE | FULL
-        async with scripted(context, full, full, 7 << SIZE) as (connection, told, _):
+        full = 10 << SIZE_SHIFT | FULL
+        async with scripted(context, full, full, 7 << SIZE_SHIFT) as (connection, told, _):
             connection._slowed = True
             assert (connection.turn(), told.size, connection._slowed) == (False, 27, False)
 
@@ -617,9 +621,9 @@ def test_one_that_is_slowed_stays_in_python_s_hands_while_reads_are_full(context
 
 def test_what_the_core_could_not_send_of_a_target_s_is_sent_by_python(context: Context) -> None:
     async def test() -> None:
-        async with scripted(context, 5 << SIZE | OUTGOING) as (connection, _, _):
+        async with scripted(context, 5 << SIZE_SHIFT | OUTGOING) as (connection, _, _):
             with mock.patch.object(CoreConnection, "send") as send:
-                assert connection.carry_from(0) == 5 << SIZE | OUTGOING
+                assert connection.carry_from(0) == 5 << SIZE_SHIFT | OUTGOING
             assert send.call_count == 1
 
     run(test)

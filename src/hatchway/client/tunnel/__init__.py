@@ -14,7 +14,7 @@ it is built, by Python where it is not. All three behave the same, and are teste
 | `event_loop` | the event loop of local ports |
 | `tunnel` | opening any number of tunnels in it, and carrying them |
 | `relay` | the bytes of each of these, both ways, to the very last |
-| `core_opening`, `core_relay` | opening and carrying one, by the compiled core |
+| `asyncio_opening`, `asyncio_relay` | opening and carrying one, by the compiled core |
 | `python_session` | the core's part in that, where it is not |
 | `relay_limits` | what bounds all of them |
 | `local` | the near end: standard streams or a connection |

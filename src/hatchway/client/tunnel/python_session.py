@@ -1,4 +1,4 @@
-"""TLS with a gateway where the compiled core has it not: by Python's `ssl`, for `core_relay`.
+"""TLS with a gateway where the compiled core has it not: by Python's `ssl`, for `asyncio_relay`.
 
 Data is handed over as frames, for there is no core to pass it on. What bounds a call is what bounds the
 core's: OpenSSL reads on within one call until there is data, even through thousands of key updates (RFC 8446
@@ -14,16 +14,16 @@ from typing import Final
 
 from hatchway.client.tunnel.frames import BINARY, new_key, write_frame
 from hatchway.client.tunnel.relay import MAX_FRAME
-
-# What a call tells, as the core's: see `core_relay`.
-_NOTHING: Final = 2
-_END: Final = 4
-_PLAIN: Final = 16
-_ENCRYPTED: Final = 32
-_TLS_ENDED: Final = 128
-_TLS_FAILED: Final = 256
-_OUTGOING: Final = 512
-_SIZE: Final = 16
+from hatchway.transport.core.flags import (
+    ENCRYPTED,
+    END,
+    NOTHING,
+    OUTGOING,
+    PLAIN,
+    SIZE_SHIFT,
+    TLS_ENDED,
+    TLS_FAILED,
+)
 
 _TURN: Final = 0.00015
 """Seconds after which others have their turn."""
@@ -114,9 +114,9 @@ class PythonSession:
             try:
                 size = os.readv(gateway, [_came[begun : begun + _READ_SIZE]])
             except (BlockingIOError, InterruptedError):
-                return _NOTHING
+                return NOTHING
             if not size:
-                return _END
+                return END
             _came[:begun] = self._begun
             came = _came[: begun + size]
         else:
@@ -136,9 +136,9 @@ class PythonSession:
         self._decrypted = bytes(_plain[:filled])
         return (
             flags
-            | (_PLAIN if filled else 0)
-            | (_ENCRYPTED if has_more else 0)
-            | (_OUTGOING if self.outgoing.pending else 0)
+            | (PLAIN if filled else 0)
+            | (ENCRYPTED if has_more else 0)
+            | (OUTGOING if self.outgoing.pending else 0)
         )
 
     def _decrypt(self, start: int) -> tuple[int, int]:
@@ -148,13 +148,13 @@ class PythonSession:
             while self.incoming.pending or self._tls.pending():
                 size = self.read(_RECORD, _plain[filled:])
                 if not size:
-                    return filled - start, _TLS_ENDED
+                    return filled - start, TLS_ENDED
                 filled += size
         except ssl.SSLWantReadError:
             # They had no data.
             pass
         except ssl.SSLError:
-            return filled - start, _TLS_FAILED
+            return filled - start, TLS_FAILED
         return filled - start, 0
 
     def push(self, local: int, _gateway: int, _most: int) -> int:
@@ -167,15 +167,15 @@ class PythonSession:
         try:
             size = os.readv(local, _payloads)
         except (BlockingIOError, InterruptedError):
-            return _NOTHING
+            return NOTHING
         if not size:
-            return _END
+            return END
         left = size
         for payload in _payloads:
             if left > 0:
                 self._tls.write(write_frame(BINARY, payload[:left], new_key()))
                 left -= MAX_FRAME
-        return size << _SIZE | _OUTGOING
+        return size << SIZE_SHIFT | OUTGOING
 
     def take_rest(self) -> bytes:
         """Nothing: all data is handed over as frames."""

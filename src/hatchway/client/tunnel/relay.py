@@ -61,7 +61,7 @@ class Progress:
 class Relay(ABC):
     """One tunnel's traffic, from the moment that it is open until `finished` returns.
 
-    `core_relay.CoreRelay` carries it.
+    `asyncio_relay.AsyncioRelay` carries it.
     """
 
     def __init__(self, local: LocalEnd, progress: Progress | None = None) -> None:

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hatchway.client.errors import NotOpened
+from hatchway.client.tunnel.asyncio_opening import open_in_loop
+from hatchway.client.tunnel.asyncio_relay import AsyncioRelay
 from hatchway.client.tunnel.attempts import attempts
-from hatchway.client.tunnel.core_opening import open_in_loop
-from hatchway.client.tunnel.core_relay import CoreRelay
 from hatchway.client.tunnel.event_loop import is_core_s
 
 if TYPE_CHECKING:
@@ -70,4 +70,4 @@ async def _connect(
 ) -> Relay:
     # The core takes sockets alone.
     by_core = is_core_s(asyncio.get_running_loop()) and local.is_socket
-    return CoreRelay(await open_in_loop(route, target, trusted, by_core=by_core), local, progress)
+    return AsyncioRelay(await open_in_loop(route, target, trusted, by_core=by_core), local, progress)

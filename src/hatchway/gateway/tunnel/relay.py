@@ -42,9 +42,8 @@ from hatchway.gateway.tunnel.states import (
 from hatchway.gateway.tunnel.target import LINGER, Target
 from hatchway.transport.connection.allowance import CONTROL_FRAME
 from hatchway.transport.connection.tcp import Hold
+from hatchway.transport.core.flags import AS_FRAMES, SIZE_SHIFT, TO_PYTHON
 from hatchway.transport.websocket.close import PROTOCOL_ERROR, Closure
-from hatchway.transport.websocket.connection import AS_FRAMES, TO_HANDLER
-from hatchway.transport.websocket.core_connection import SIZE
 
 if TYPE_CHECKING:
     import asyncio
@@ -222,7 +221,7 @@ class Relay:
         if self._expected is not _BINARY or not self._listens_to_client:
             return AS_FRAMES
         if self._target is None or not self._passes_in:
-            return TO_HANDLER
+            return TO_PYTHON
         return self._target.direct
 
     def carried(self, size: int) -> None:
@@ -281,7 +280,7 @@ class Relay:
             return None
         result = self._client.carry_from(descriptor)
         if result is not None:
-            self._bytes_out += result >> SIZE
+            self._bytes_out += result >> SIZE_SHIFT
         return result
 
     def carried_out(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hatchway.transport.connection.tcp import Connection, Hold
-from hatchway.transport.websocket.core_connection import END, FAILED, FULL, MARKS
+from hatchway.transport.core.flags import END, FAILED, FLAGS, FULL
 from hatchway.transport.websocket.frames import binary_header
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Target(Connection):
             if carried is None:
                 return super().turn()
             result = carried
-            if pair is not None and not result & MARKS & ~FULL:
+            if pair is not None and not result & FLAGS & ~FULL:
                 # Of what is left the core is told again.
                 pair.read_target()
                 return False

@@ -11,9 +11,9 @@ where they are as clients write them, and makes the digest that a signature is c
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         … WebSocketServer(serve, lambda: tls.session_context) …
 
-A client of gateways has a session of `client_context`: with the gateway in the client's place, and in the
-target's the local connection that it carries; `hatchway.client.tunnel.core_relay` does so. It masks what it
-sends.
+The client uses the core too (`hatchway.client.tunnel.asyncio_relay`), with a session of `client_context`: the
+gateway takes the place of the client, and the local connection that of the target. Such a session masks the
+frames that it sends.
 
 What must hold here: every call reads once, of bounded size, and leaves nothing in the memory that all
 connections share; and what the core does not understand it hands over untouched.
@@ -22,6 +22,7 @@ connections share; and what the core does not understand it hands over untouched
 |---|---|
 | `loading` | whether the compiled core is there and fits |
 | `source_digest` | by which one that was built of other sources is known |
+| `flags` | what the core's calls take and return besides bytes. Pure |
 | `core_tls` | the server's certificate, for the core |
 | `event_loop` | an event loop that waits by the core's poller |
 

@@ -12,7 +12,7 @@
  *     whole records only, and no more than RECORDS (or a fourth as many small ones) between two looks at the clock.
  *   - a frame's header is taken from `header`, never beyond its 14 bytes; what is not a masked, final, non-empty
  *     BINARY frame of at most MAX_FRAME bytes goes to Python from its first byte on.
- *   - of a client of gateways (client/tunnel/core_relay.py) all is the same, with the gateway in the client's place and the
+ *   - of a client of gateways (client/tunnel/asyncio_relay.py) all is the same, with the gateway in the client's place and the
  *     local connection in the target's, but that frames are masked the other way; it bounds no cost.
  *   - a client whose request is yet to come is read 20 KiB at once, at most 64 times, and has its turn after all others; of
  *     its request at most 16 KiB and the rest of a record are kept.

@@ -44,10 +44,6 @@ _CLOSE: Final = 0x88
 _PING: Final = 0x89
 _PONG: Final = 0x8A
 
-TO_HANDLER: Final = -1
-AS_FRAMES: Final = -2
-"""In the place of a socket's descriptor: data goes to `Outlet.left_over`, or as frames to the handler."""
-
 _CLOSE_CHECK: Final = 0.25
 _request: Final = memoryview(bytearray(MAX_HEAD))
 """Where the bytes of every request are decrypted to. They are copied out before anything else runs."""
@@ -77,7 +73,10 @@ class Outlet(Protocol):
 
     @property
     def outlet(self) -> int:
-        """The descriptor of the socket that takes it, or `TO_HANDLER` or `AS_FRAMES`."""
+        """The descriptor of the socket that takes it; or `TO_PYTHON` or `AS_FRAMES`.
+
+        See `hatchway.transport.core.flags`.
+        """
 
     def carried(self, size: int) -> None:
         """So many bytes of data have come, which the socket has taken but for what `left_over` is told."""

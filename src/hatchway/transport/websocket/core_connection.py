@@ -11,10 +11,28 @@ from __future__ import annotations
 
 import ssl
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hatchway.transport.connection.allowance import FRAME
 from hatchway.transport.connection.tls import SMALL_READ_SIZE, TURN
+from hatchway.transport.core.flags import (
+    COST,
+    ENCRYPTED,
+    END,
+    FAILED,
+    FLAGS,
+    FULL,
+    NOTHING,
+    OUTGOING,
+    PLAIN,
+    PUSH_SIZE,
+    READ_SIZE,
+    REST,
+    SIZE_SHIFT,
+    TLS_ENDED,
+    TLS_FAILED,
+    TOO_MUCH,
+)
 from hatchway.transport.core.loading import CORE
 from hatchway.transport.websocket.connection import Outlet, WebSocketConnection
 from hatchway.transport.websocket.frames import lone_close_code
@@ -27,29 +45,6 @@ if TYPE_CHECKING:
     from hatchway.transport.connection.tcp import Connection
     from hatchway.transport.core._core import Context
     from hatchway.transport.websocket.frames import Parsers
-
-READ_SIZE: Final = 64 * 1024
-"""Bytes read from a client at once."""
-
-PUSH_SIZE: Final = 2 * (64 * 1024 - 4)
-"""Bytes read from a target at once."""
-
-# What a call of the core tells beside how many bytes of data, which stand above these bits: see _core.c.
-FULL: Final = 1
-NOTHING: Final = 2
-END: Final = 4
-REST: Final = 8
-PLAIN: Final = 16
-ENCRYPTED: Final = 32
-COST: Final = 64
-TLS_ENDED: Final = 128
-TLS_FAILED: Final = 256
-OUTGOING: Final = 512
-FAILED: Final = 1024
-TOO_MUCH: Final = 2048
-MARKS: Final = 0xFFFF
-SIZE: Final = 16
-"""Bits below the number of bytes."""
 
 
 def read_usual_head(raw: bytes) -> Head:
@@ -116,9 +111,9 @@ class CoreConnection(WebSocketConnection):
             except OSError:
                 self._drop()
                 return False
-            if size := result >> SIZE:
+            if size := result >> SIZE_SHIFT:
                 outlet.carried(size)
-            flags = result & MARKS
+            flags = result & FLAGS
             if not flags or (flags == FULL and not self._slowed):
                 self._slowed = False
                 if pair is not None and outlet.outlet >= 0:

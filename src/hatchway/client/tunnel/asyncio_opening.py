@@ -1,4 +1,4 @@
-"""Asking a gateway for a tunnel, for `core_relay`: connection, TLS, and the WebSocket's handshake.
+"""Asking a gateway for a tunnel, for `asyncio_relay`: connection, TLS, and the WebSocket's handshake.
 
 The bytes that are read behind the answer are the relay's. OpenSSL is given whole records only, once it has
 shaken hands, so that none of them is within it when the core goes on.

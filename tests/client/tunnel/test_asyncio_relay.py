@@ -21,9 +21,9 @@ from tests.transport.records import HANDSHAKE, KEY_UPDATE, Records
 
 from hatchway.client.connection.tls import Trust
 from hatchway.client.errors import GatewayUnreachable, TunnelClosed
-from hatchway.client.tunnel import core_opening, core_relay, frames
-from hatchway.client.tunnel.core_opening import open_in_loop
-from hatchway.client.tunnel.core_relay import CoreRelay
+from hatchway.client.tunnel import asyncio_opening, asyncio_relay, frames
+from hatchway.client.tunnel.asyncio_opening import open_in_loop
+from hatchway.client.tunnel.asyncio_relay import AsyncioRelay
 from hatchway.client.tunnel.local import connection
 from hatchway.client.tunnel.relay import Progress
 from hatchway.client.tunnel.tunnel import open_tunnel
@@ -220,7 +220,7 @@ def test_a_gateway_that_reads_slowly_gets_everything(certificates: Certificates,
 def test_answers_to_key_updates_fill_no_memory_when_the_gateway_takes_none(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core_relay, "_MOST_UNSENT", 5000)
+    monkeypatch.setattr(asyncio_relay, "_MOST_UNSENT", 5000)
     is_full = threading.Event()
 
     def act(wire: Wire) -> None:
@@ -256,7 +256,7 @@ def test_answers_to_key_updates_fill_no_memory_when_the_gateway_takes_none(
         with ours, theirs:
             opened = await open_in_loop(plan.route, "/openTunnel", Trust(stub.ca_bundle), by_core=True)
             opened.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
-            relay = CoreRelay(opened, connection(ours))
+            relay = AsyncioRelay(opened, connection(ours))
             await until(lambda: relay._paused)
             await asyncio.sleep(0.5)
             assert 5000 < relay._unsent < 100_000
@@ -328,7 +328,7 @@ def test_what_the_core_has_left_as_reading_is_paused_is_done_afterwards(
         assert isinstance(loop, CoreLoop)
         with ours, theirs:
             plan = tunnel_plan(stub)
-            relay = CoreRelay(
+            relay = AsyncioRelay(
                 await open_in_loop(plan.route, "/openTunnel", Trust(stub.ca_bundle), by_core=True),
                 connection(ours),
             )
@@ -369,7 +369,7 @@ def test_an_answer_of_tls_that_the_core_has_left_is_sent_before_local_input(
         ours, theirs = socket.socketpair()
         with ours, theirs:
             plan = tunnel_plan(stub)
-            relay = CoreRelay(
+            relay = AsyncioRelay(
                 await open_in_loop(plan.route, "/openTunnel", Trust(stub.ca_bundle), by_core=True),
                 connection(ours),
             )
@@ -412,7 +412,7 @@ def test_a_gateway_that_answers_without_end_is_given_up_in_time(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Key updates, which no limit of what an answer may be ever meets."""
-    monkeypatch.setattr(core_opening, "CONNECT_TIMEOUT", 2.0)
+    monkeypatch.setattr(asyncio_opening, "CONNECT_TIMEOUT", 2.0)
     context = certificates.server_context()
     context.keylog_filename = str(tmp_path / "secrets")
 
@@ -443,7 +443,7 @@ def test_a_lack_of_descriptors_is_told_of_and_passes(
 
     async def try_twice(stub: StubGateway) -> None:
         with monkeypatch.context() as patch, pytest.raises(GatewayUnreachable) as told:
-            patch.setattr(core_opening, "_own", none_left)
+            patch.setattr(asyncio_opening, "_own", none_left)
             await opening(stub)
         assert "Too many open files" in str(told.value)
         assert told.value.passing

@@ -17,21 +17,32 @@ from hatchway.client.errors import CONNECTION_LOST
 from hatchway.client.tunnel import relay_limits
 from hatchway.client.tunnel.frames import BINARY, BadFrame, FrameReader, new_key, write_frame
 from hatchway.client.tunnel.python_session import NoPair, PythonSession
-from hatchway.client.tunnel.relay import MAX_FRAME, Progress, Relay
+from hatchway.client.tunnel.relay import Progress, Relay
+from hatchway.transport.core.flags import (
+    AS_FRAMES,
+    ENCRYPTED,
+    END,
+    FAILED,
+    FLAGS,
+    NOTHING,
+    OUTGOING,
+    PLAIN,
+    PUSH_SIZE,
+    READ_SIZE,
+    REST,
+    SIZE_SHIFT,
+    TLS_ENDED,
+    TLS_FAILED,
+    TO_PYTHON,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hatchway.client.tunnel.core_opening import Opened
+    from hatchway.client.tunnel.asyncio_opening import Opened
     from hatchway.client.tunnel.local import LocalEnd
     from hatchway.transport.core._core import Pair
     from hatchway.transport.core.event_loop import CoreLoop
-
-READ_SIZE: Final = 64 * 1024
-"""Bytes read from the gateway at once."""
-
-PUSH_SIZE: Final = 2 * MAX_FRAME
-"""Bytes of local input read at once."""
 
 _MOST_SENT: Final = 256 * 1024
 """Unsent bytes that the kernel is offered at once."""
@@ -39,27 +50,11 @@ _MOST_SENT: Final = 256 * 1024
 _MOST_UNSENT: Final = 1 << 20
 """Bytes for a gateway that takes nothing beyond which nothing more is read of it: TLS answers key updates."""
 
-_TO_PYTHON: Final = -1
-_AS_FRAMES: Final = -2
-"""In the place of the local end's descriptor: data is handed over, or all frames are."""
-
-# What a call of the core tells beside how many bytes of data, which stand above these bits: see _core.c.
-_NOTHING: Final = 2
-_END: Final = 4
-_REST: Final = 8
-_PLAIN: Final = 16
-_ENCRYPTED: Final = 32
-_TLS_ENDED: Final = 128
-_TLS_FAILED: Final = 256
-_OUTGOING: Final = 512
-_FAILED: Final = 1024
-_MARKS: Final = 0xFFFF
-_SIZE: Final = 16
-_LOST: Final = _END | _TLS_ENDED | _TLS_FAILED | _FAILED
-_UNUSUAL: Final = _LOST | _REST | _PLAIN | _ENCRYPTED | _OUTGOING
+_LOST: Final = END | TLS_ENDED | TLS_FAILED | FAILED
+_UNUSUAL: Final = _LOST | REST | PLAIN | ENCRYPTED | OUTGOING
 
 
-class CoreRelay(Relay):
+class AsyncioRelay(Relay):
     """It begins with a tunnel that is open. Where its session is the core's, the event loop is too, and the
     local end a connection."""
 
@@ -124,9 +119,9 @@ class CoreRelay(Relay):
             except OSError:
                 self._lose()
                 return
-            self._progress.received += result >> _SIZE
-            flags = result & _MARKS
-        if flags & _NOTHING:
+            self._progress.received += result >> SIZE_SHIFT
+            flags = result & FLAGS
+        if flags & NOTHING:
             return
         if flags & _UNUSUAL:
             self._pair.disarm()
@@ -141,15 +136,15 @@ class CoreRelay(Relay):
 
     def _do_rest(self, flags: int) -> None:
         session = self._session
-        if flags & _REST:
+        if flags & REST:
             rest = session.take_rest()
             if not self._close_sent and not self._over:
                 self._write_or_hold([memoryview(rest)])
-        if flags & _OUTGOING:
+        if flags & OUTGOING:
             self._flush()
-        if flags & _ENCRYPTED:
+        if flags & ENCRYPTED:
             self._encrypted = session.take_encrypted()
-        if flags & _PLAIN:
+        if flags & PLAIN:
             plain = session.take_plain()
             if not self._over:
                 self._take(plain)
@@ -159,8 +154,8 @@ class CoreRelay(Relay):
     def _outlet(self) -> int:
         """Where the core is to send data."""
         if self._close_sent or self._over or self._target_ended or self._frames.is_amid:
-            return _AS_FRAMES
-        return _TO_PYTHON if self._backlog else self._local.output
+            return AS_FRAMES
+        return TO_PYTHON if self._backlog else self._local.output
 
     def _take(self, received: bytes) -> None:
         """Frames, or parts of them."""
@@ -227,18 +222,18 @@ class CoreRelay(Relay):
             except OSError:
                 self._hang_up()
                 return
-            self._progress.sent += result >> _SIZE
-            flags = result & _MARKS
+            self._progress.sent += result >> SIZE_SHIFT
+            flags = result & FLAGS
         self._count()
-        if flags & _NOTHING:
+        if flags & NOTHING:
             return
-        if flags & _END:
+        if flags & END:
             self._end_input()
             return
-        if flags & _FAILED:
+        if flags & FAILED:
             self._hang_up()
             return
-        if flags & _OUTGOING:
+        if flags & OUTGOING:
             self._flush()
         if self._reading:
             self._pair.read_target()
@@ -297,7 +292,7 @@ class CoreRelay(Relay):
     def _leave(self) -> None:
         self._pair.disarm()
         # What else the core may have left of the local end is there again when that is read.
-        if self._pair.take_target() & _OUTGOING:
+        if self._pair.take_target() & OUTGOING:
             self._flush()
         super()._leave()
 
