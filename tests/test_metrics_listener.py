@@ -5,12 +5,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from hatchway.metrics_listener import MOST_CONNECTIONS, Answer, Question, metrics_listener
+from hatchway.metrics_listener import LARGEST_HEAD, MOST_CONNECTIONS, Answer, Question, metrics_listener
 from hatchway.settings import Address
 
 LOOPBACK = "127.0.0.1"
@@ -107,3 +107,17 @@ def test_a_patient_listener_has_the_port_when_the_one_before_it_lets_go() -> Non
             while second.port is None and time.monotonic() < end:
                 time.sleep(0.05)
             assert urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60).status == 200
+
+
+@pytest.mark.parametrize("beginning", [b"GET /", b"GET /metrics HTTP/1.0\r\nA: "])
+def test_a_line_without_end_is_read_to_a_bound_and_not_to_its_end(
+    beginning: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Silence does not end it.
+    monkeypatch.setattr("hatchway.metrics_listener._Handler.timeout", None)
+    with metrics_listener(Told(), Address(LOOPBACK, 0)) as listener:
+        assert listener is not None
+        with socket.create_connection((LOOPBACK, listener.port or 0)) as stranger, suppress(ConnectionError):
+            stranger.settimeout(30)
+            stranger.sendall(beginning + bytes(LARGEST_HEAD))
+            assert stranger.recv(65_536).startswith((b"", b"HTTP/1.0 431 "))

@@ -6,6 +6,8 @@ import errno
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from http.client import LineTooLong
+from io import BufferedReader
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -26,6 +28,9 @@ DRAIN_PATH: Final = "/drain"
 
 MOST_CONNECTIONS: Final = 64
 """At once. Of more, the one that is open for longest is closed: strangers keep nobody out."""
+
+LARGEST_HEAD: Final = 16 * 1024
+"""Bytes of a request that are read, its line and its headers. Python itself takes 6 MiB of a connection."""
 
 _SILENCE: Final = 10.0
 """Seconds for which somebody may send nothing, or read nothing."""
@@ -164,8 +169,30 @@ class _Server(ThreadingMixIn, WSGIServer):
         """Who asks may go away at any moment."""
 
 
+class _Head(BufferedReader):
+    """What a request's head is read from."""
+
+    _left = LARGEST_HEAD
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """
+        Raises:
+            LineTooLong: the head is larger than `LARGEST_HEAD`. Who sent it is told so.
+        """
+        # The one byte more tells whether there is more.
+        line = super().readline(self._left + 1)
+        self._left -= len(line)
+        if self._left < 0:
+            raise LineTooLong("the head")
+        return line
+
+
 class _Handler(WSGIRequestHandler):
     timeout = _SILENCE
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = _Head(self.rfile.detach())
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
