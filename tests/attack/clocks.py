@@ -43,17 +43,17 @@ def _trial(offsets: tuple[int, ...], opens: bool) -> Callable[[Site], Outcome]:
 
 FAMILY: Final = Family(
     "clocks",
-    "A client whose clock is wrong, and whoever kept an old URL",
+    "A client whose clock is wrong, or who kept an old URL",
     [
         Trial(
             "clock_within_5_minutes",
-            "opens tunnels by URLs of 60 s, the clock up to 5 minutes wrong",
+            "opens tunnels with URLs valid for 60 s, with its clock up to 5 minutes wrong",
             "opens",
             _trial((-300 + _MARGIN, -65, 0, 65, 300 - _MARGIN), True),
         ),
         Trial(
             "clock_beyond",
-            "uses URLs that are older than 60 s and 5 minutes, or more than 5 minutes ahead",
+            "uses URLs that are older than 60 s plus 5 minutes, or more than 5 minutes ahead",
             "403",
             _trial((-(LIFETIME + 300 + _MARGIN), 300 + _MARGIN, -86_400, 86_400), False),
         ),

@@ -18,7 +18,7 @@ _OWN_TEAM: Final = "${aws:PrincipalTag/Team}"
 # Each is a Deny, the tags of whom it must stop, and the tags of whom it must let through, if anybody.
 _CASES: Final[Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, str], Mapping[str, str] | None]]] = {
     "source_address": (
-        "AWS's own example that denies by source address, from an address that is not in it",
+        "AWS's example that denies by source address, from an address outside its range",
         deny(
             _TUNNEL,
             Condition={
@@ -57,7 +57,7 @@ _CASES: Final[Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, str], Mapp
         )
     },
     "not_resource_without_a_tag": (
-        "a user without tags, against a Deny whose NotResource names his own endpoint by a tag",
+        "a user without tags, against a Deny whose NotResource names the user's own endpoint by a tag",
         {
             "Effect": "Deny",
             "Action": _TUNNEL,
@@ -67,7 +67,7 @@ _CASES: Final[Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, str], Mapp
         {"Endpoint": "eice-0123456789abcdef0"},
     ),
     "one_value_unresolved": (
-        "a user without tags, against a Deny of all teams but his own and blue",
+        "a user without tags, against a Deny of all teams except the user's own and blue",
         deny(_TUNNEL, Condition={"StringNotEquals": {"aws:ResourceTag/Team": [_OWN_TEAM, "blue"]}}),
         {},
         {"Team": "red"},
@@ -86,7 +86,7 @@ def _trial(name: str) -> Callable[[Site], Outcome]:
         with echo_host() as port:
             first = _opens(site, stopped[:60], port)
             second = None if others is None else _opens(site, passes[:60], port)
-        told = f"stopped: {not first}" + ("" if second is None else f"; who has the tag passes: {second}")
+        told = f"denied: {not first}" + ("" if second is None else f"; user with the tag allowed: {second}")
         return Outcome(not first and second is not False, told)
 
     return run
@@ -120,7 +120,7 @@ def simulation_agrees(site: Site) -> Outcome:
     said = answer["EvaluationResults"][0]["EvalDecision"]
     return Outcome(
         (enforced, said) == ("UnauthorizedOperation", "explicitDeny"),
-        f"enforced: {enforced or 'allowed'}; said: {said}",
+        f"enforced: {enforced or 'allowed'}; simulated: {said}",
     )
 
 
@@ -129,13 +129,13 @@ FAMILY: Final = Family(
     "A person whom a Deny should stop",
     [
         *(
-            Trial(f"deny_{name}", words, "403, and whoever has the tag passes", _trial(name))
+            Trial(f"deny_{name}", words, "403; a user who has the tag is allowed", _trial(name))
             for name, (words, _, _, _) in _CASES.items()
         ),
         Trial(
             "simulation_agrees",
             "asks `simulate` about a Deny on `aws:ViaAWSService`",
-            "the same answer as enforcement's",
+            "the same answer as enforcement",
             simulation_agrees,
         ),
     ],

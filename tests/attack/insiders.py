@@ -151,7 +151,7 @@ def refused_calls(site: Site) -> Outcome:
     own, counted, size = _records_of(site, "nobody", calls)
     return Outcome(
         own + counted == calls and size <= 32 * 1024 and own <= 100 + 2 * 4 * SECONDS,
-        f"{calls} calls of 90 kB: {own} recorded one by one, {counted} counted;"
+        f"{calls} calls of 90 kB: {own} recorded individually, {counted} counted;"
         f" the largest event has {size / 1024:.0f} KiB",
     )
 
@@ -187,7 +187,7 @@ def strange_texts(site: Site) -> Outcome:
     broken = sum(1 for line in lines if not _is_json(line))
     return Outcome(
         not wrong and not missing and not broken,
-        f"{len(statuses)} calls: {len(wrong)} not refused as the caller's fault, {missing} without a record,"
+        f"{len(statuses)} calls: {len(wrong)} not refused as the caller's error, {missing} without a record,"
         f" {broken} broken lines in audit.jsonl",
     )
 
@@ -308,42 +308,42 @@ def _trial(run: Callable[[Site], Outcome], tried: str, must: str) -> Trial:
     return Trial(run.__name__, tried, must, run)
 
 
-_LOOK_UPS: Final = f"hosts' key look-ups p95 stay within {MOST_TIMES:.0f} times calm, or {MOST_SECONDS} s"
+_LOOK_UPS: Final = f"hosts' key look-ups p95 at most {MOST_TIMES:.0f} times calm, or {MOST_SECONDS} s"
 
 FAMILY: Final = Family(
     "insiders",
     "A person with a key",
     [
-        _trial(long_filters, f"{CALLERS} callers describe by 100 patterns of 120 stars each", _LOOK_UPS),
+        _trial(long_filters, f"{CALLERS} callers filter by 100 patterns with 120 stars each", _LOOK_UPS),
         _trial(
-            one_enormous_filter, f"{CALLERS} callers describe by one pattern of 400,000 characters", _LOOK_UPS
+            one_enormous_filter, f"{CALLERS} callers filter by one pattern of 400,000 characters", _LOOK_UPS
         ),
         _trial(
-            long_simulations, f"{CALLERS} callers simulate 20 actions by patterns of 200 stars", _LOOK_UPS
+            long_simulations, f"{CALLERS} callers simulate 20 actions with patterns of 200 stars", _LOOK_UPS
         ),
         _trial(
             refused_calls,
-            "one call after the other that is refused, 300 tags in each",
-            "few are recorded one by one, in at most 32 KiB, all others counted",
+            "refused calls with 300 tags each, one after the other",
+            "few are recorded individually, in at most 32 KiB each; all others are counted",
         ),
         _trial(
             strange_texts,
             "JSON with lone surrogates, NUL, U+2028, U+0085 in names and values",
-            "refused as the caller's fault, each recorded, one line an event",
+            "refused as the caller's error, each recorded, one line per event",
         ),
         _trial(
             failure_message_oracle,
-            "guesses a User-Agent that a policy asks for, by the length of the encoded failure message",
-            "one length for all guesses",
+            "guesses a User-Agent that a policy requires, from the length of the encoded failure message",
+            "the same length for all guesses",
         ),
         _trial(
             tags_that_evade,
-            "creates an endpoint with tags that a guard on the subnet's tags would let pass",
+            "creates an endpoint with tags chosen to evade a Deny on the subnet's tags",
             "refused",
         ),
         _trial(
             own_addresses,
-            "tunnels to the API's own address, and another of the machine's",
+            "tunnels to the API's own address, and to another address of its machine",
             "refused, or `Unable to connect to target`",
         ),
     ],

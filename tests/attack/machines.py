@@ -47,7 +47,7 @@ def _runs(machine: Machine, script: str) -> Outcome:
     files = len(before.splitlines())
     words = ", ".join(f"{what} (exit {status}): {changed} changed" for what, status, changed in told)
     return Outcome(
-        not any(changed for *_, changed in told), f"{files} files and directories of the server's; {words}"
+        not any(changed for *_, changed in told), f"{files} of the server's files and directories; {words}"
     )
 
 
@@ -58,7 +58,7 @@ FAMILY: Final = Family(
         Trial(
             "host_script_on_the_server",
             "runs the host script, and its `--uninstall`, on the server's own machine",
-            "nothing of the server's is changed",
+            "nothing that belongs to the server is changed",
             host_script_on_the_server,
         )
     ],

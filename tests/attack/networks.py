@@ -63,7 +63,7 @@ FAMILY: Final = Family(
     [
         Trial(
             "overlapping_vpcs",
-            "applies a fleet with VPCs that overlap, for one gateway",
+            "applies a fleet file with overlapping VPCs for one gateway",
             "refused",
             overlapping_vpcs,
         ),

@@ -162,27 +162,27 @@ def _on_the_gateway(name: str, number: int, many: int, more: Mapping[str, Any]) 
 
 
 _MEASURED_API: Final = (
-    f"healthz, hosts' key look-ups and signed calls from elsewhere are answered, within {MOST_SECONDS:.0f} s;"
+    f"healthz, hosts' key look-ups and signed calls from elsewhere are answered within {MOST_SECONDS:.0f} s;"
     f" memory grows by less than {MOST_MEMORY >> 20} MiB"
 )
 _API: Final[Mapping[str, tuple[str, int, Mapping[str, Any]]]] = {
-    "half_open": ("connections that say nothing", MANY, {}),
+    "half_open": ("connections that send nothing", MANY, {}),
     "half_open_after_a_byte": ("TLS handshakes that stop after a byte", MANY, {}),
-    "silent_after_tls": ("connections that shake hands and ask nothing", 300, {}),
-    "trickled_heads": ("heads of requests by a byte a tenth of a second", 300, {}),
-    "trickled_bodies": ("bodies by a byte a tenth of a second", 300, {"authorization": _AUTHORIZATION}),
+    "silent_after_tls": ("connections that complete TLS and send nothing", 300, {}),
+    "trickled_heads": ("request heads, one byte every tenth of a second", 300, {}),
+    "trickled_bodies": ("bodies, one byte every tenth of a second", 300, {"authorization": _AUTHORIZATION}),
     "large_bodies": ("bodies of 1 MiB that never end", 300, {"authorization": _AUTHORIZATION}),
-    "tiny_chunks": ("bodies in chunks of a byte", 20, {}),
-    "many_headers": ("heads of 5,000 headers", 100, {}),
-    "key_updates": ("heads with 500 TLS key updates before each byte", 40, {}),
+    "tiny_chunks": ("bodies in one-byte chunks", 20, {}),
+    "many_headers": ("request heads with 5,000 headers", 100, {}),
+    "key_updates": ("request heads with 500 TLS key updates before each byte", 40, {}),
     "bad_signatures": ("calls with bad signatures", 2000, {"authorization": _AUTHORIZATION}),
 }
 _GATEWAY: Final[Mapping[str, tuple[str, int, Mapping[str, Any]]]] = {
-    "half_open": ("connections that say nothing", MANY, {}),
+    "half_open": ("connections that send nothing", MANY, {}),
     "half_open_after_a_byte": ("TLS handshakes that stop after a byte", MANY, {}),
-    "silent_after_tls": ("connections that shake hands and ask nothing", 300, {}),
-    "trickled_heads": ("heads of requests by a byte a tenth of a second", 300, {}),
-    "bad_signatures": ("requests that nobody signed", 2000, {"authorization": _AUTHORIZATION}),
+    "silent_after_tls": ("connections that complete TLS and send nothing", 300, {}),
+    "trickled_heads": ("request heads, one byte every tenth of a second", 300, {}),
+    "bad_signatures": ("requests with bad signatures", 2000, {"authorization": _AUTHORIZATION}),
 }
 
 API: Final = Family(
@@ -200,7 +200,7 @@ GATEWAY: Final = Family(
         Trial(
             f"gateway_{name}",
             f"{many} {words}",
-            f"open tunnels' echo p95 within {MOST_TIMES:.0f} times calm, or 20 ms; newcomers get tunnels",
+            f"open tunnels' echo p95 at most {MOST_TIMES:.0f} times calm, or 20 ms; newcomers get tunnels",
             _on_the_gateway(name, number, many, more),
         )
         for number, (name, (words, many, more)) in enumerate(_GATEWAY.items())

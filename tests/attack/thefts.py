@@ -54,8 +54,8 @@ def stolen_store(site: Site) -> Outcome:
         signs |= {user for user, request in requests.items() if _verifies(request, candidate)}
     return Outcome(
         not signs and not in_clear,
-        f"{tried} pieces of {_KEY_BYTES} bytes tried for {len(requests)} keys: {len(signs)} verify;"
-        f" {in_clear} of {len(secrets)} secrets in the clear",
+        f"{tried} pieces of {_KEY_BYTES} bytes tried for {len(requests)} keys: {len(signs)} work;"
+        f" {in_clear} of {len(secrets)} secrets in plaintext",
     )
 
 
@@ -126,7 +126,8 @@ def audit_trail(site: Site) -> Outcome:
     lines = [json.loads(line) for line in (site.data / "audit.jsonl").read_text().split("\n") if line]
     return Outcome(
         not found and bool(lines),
-        f"{len(sought)} secrets and signatures sought in {len(lines)} events and the log: {len(found)} found",
+        f"{len(sought)} secrets and signatures searched for in {len(lines)} events and the log:"
+        f" {len(found)} found",
     )
 
 
@@ -161,12 +162,12 @@ def file_modes(site: Site) -> Outcome:
 
 FAMILY: Final = Family(
     "thefts",
-    "A thief of the store, of the log, of a gateway's process",
+    "A thief who has the store, the log or a gateway's process",
     [
         Trial(
             "stolen_store",
             "copies the SQLite database of a running server, and tries each piece of it as a signing key",
-            "none verifies, of root's neither; no secret in the clear",
+            "none works, not even for root; no secret in plaintext",
             stolen_store,
         ),
         Trial(
@@ -180,7 +181,7 @@ FAMILY: Final = Family(
         ),
         Trial(
             "file_modes",
-            "is another user of the server's machine",
+            "is another user on the server's machine",
             "the data directory is closed to others",
             file_modes,
         ),
