@@ -36,13 +36,13 @@ class GlobalKey(NamedTuple):
     by_action: bool = False
 
 
-_NO_SERVICES = "no service calls on its own or on another's behalf"
+_NO_SERVICES = "no service makes calls, for itself or for others"
 _NO_ORGANIZATION = "accounts belong to no organization"
-_NO_VPC_ENDPOINTS = "calls come over no VPC endpoint"
+_NO_VPC_ENDPOINTS = "there are no VPC endpoints"
 _TEMPORARY = "with temporary credentials"
 _NO_FACTORS = "there are no second factors"
 _NO_FEDERATION = "no role is assumed with an identity provider's token"
-_NO_ASSUMED_ROOT = "nobody assumes the root user"
+_NO_ASSUMED_ROOT = "the root user cannot be assumed"
 _NO_INSTANCE_ROLES = "no service hands out credentials"
 _NO_MCP = "there is no managed MCP server"
 
@@ -51,7 +51,10 @@ _ALWAYS, _SOMETIMES, _NEVER = Presence.ALWAYS, Presence.SOMETIMES, Presence.NEVE
 GLOBAL_KEYS: Final = (
     # of the principal
     GlobalKey(
-        "aws:PrincipalArn", "ARN", _ALWAYS, "the user's, the account root user's, or the role's of a session"
+        "aws:PrincipalArn",
+        "ARN",
+        _ALWAYS,
+        "the ARN of the user or the account's root user; for a session, the role's",
     ),
     GlobalKey("aws:PrincipalAccount", "String", _ALWAYS, "the account"),
     GlobalKey(
@@ -64,7 +67,7 @@ GLOBAL_KEYS: Final = (
         "the user's unique id, the account for the root user, or `AROA…:session-name`",
     ),
     GlobalKey(
-        "aws:username", "String", _SOMETIMES, "of a user; the root user and sessions of roles have none"
+        "aws:username", "String", _SOMETIMES, "the user's name; the root user and role sessions have none"
     ),
     GlobalKey(
         "aws:PrincipalTag/${TagKey}",
@@ -82,7 +85,7 @@ GLOBAL_KEYS: Final = (
     GlobalKey("aws:MultiFactorAuthPresent", "Bool", _SOMETIMES, f"{_TEMPORARY}: `false`"),
     GlobalKey("aws:MultiFactorAuthAge", "Numeric", _NEVER, _NO_FACTORS),
     GlobalKey("aws:FederatedProvider", "String", _NEVER, _NO_FEDERATION),
-    GlobalKey("aws:SourceIdentity", "String", _SOMETIMES, "of a session for which one was set"),
+    GlobalKey("aws:SourceIdentity", "String", _SOMETIMES, "for a session for which one was set"),
     GlobalKey("aws:AssumedRoot", "String", _NEVER, _NO_ASSUMED_ROOT),
     GlobalKey("aws:ChatbotSourceArn", "ARN", _NEVER, _NO_INSTANCE_ROLES),
     GlobalKey("aws:Ec2InstanceSourceVpc", "String", _NEVER, _NO_INSTANCE_ROLES),
@@ -104,7 +107,7 @@ GLOBAL_KEYS: Final = (
     GlobalKey("aws:VpceOrgID", "String", _NEVER, _NO_VPC_ENDPOINTS),
     GlobalKey("aws:VpceOrgPaths", "ArrayOfString", _NEVER, _NO_VPC_ENDPOINTS),
     # of the resource
-    GlobalKey("aws:ResourceAccount", "String", _SOMETIMES, "the account, where the resource is not `*`"),
+    GlobalKey("aws:ResourceAccount", "String", _SOMETIMES, "the account, unless the resource is `*`"),
     GlobalKey(
         "aws:ResourceTag/${TagKey}", "String", _SOMETIMES, "for each tag of the resource", by_action=True
     ),
@@ -114,22 +117,22 @@ GLOBAL_KEYS: Final = (
     GlobalKey("aws:CurrentTime", "Date", _ALWAYS, "now, in UTC"),
     GlobalKey("aws:EpochTime", "Date", _ALWAYS, "now, in seconds since 1970"),
     GlobalKey("aws:RequestedRegion", "String", _ALWAYS, "the region"),
-    GlobalKey("aws:SecureTransport", "Bool", _ALWAYS, "whether TLS carried it"),
+    GlobalKey("aws:SecureTransport", "Bool", _ALWAYS, "whether the request came over TLS"),
     GlobalKey(
         "aws:UserAgent",
         "String",
         _ALWAYS,
-        "what the client calls itself, its first 1,024 characters; empty when it does not",
+        "the client's User-Agent, at most 1,024 characters; empty if it sends none",
     ),
     GlobalKey("aws:ViaAWSService", "Bool", _ALWAYS, "`false`", constant="false"),
     GlobalKey(
-        "aws:RequestTag/${TagKey}", "String", _SOMETIMES, "for each tag that the call gives", by_action=True
+        "aws:RequestTag/${TagKey}", "String", _SOMETIMES, "for each tag that the call sets", by_action=True
     ),
     GlobalKey(
         "aws:TagKeys",
         "ArrayOfString",
         _SOMETIMES,
-        "the keys of the tags that the call gives or takes away",
+        "the keys of the tags that the call sets or removes",
         by_action=True,
     ),
     GlobalKey("aws:CalledVia", "ArrayOfString", _NEVER, _NO_SERVICES),
