@@ -38,7 +38,7 @@ def calls() -> Iterator[str]:
 
 def refused() -> Iterator[str]:
     """The parameters that are refused by name, by call, each with the values that are taken."""
-    yield from header("call", "refused", "taken, for it changes nothing")
+    yield from header("call", "refused", "accepted, because it changes nothing")
     for (service, name), operation in sorted(OPERATIONS.items()):
         if operation.unsupported:
             never, unless = _refused_by(operation)
@@ -63,7 +63,7 @@ def _value(value: object) -> str:
 
 def never() -> Iterator[str]:
     """What answers never hold, by the shape of the service's model, and why."""
-    yield from header("in", "never there", "because")
+    yield from header("in", "never present", "because")
     for entry in tomllib.loads(NEVER_SET.read_text(encoding="utf-8"))["never"]:
         service, _, shape = entry["shape"].partition(".")
         yield row(f"`{service}` {shape}", ", ".join(sorted(entry["members"])), entry["why"])
