@@ -129,7 +129,7 @@ def _tell_fan_out(found: list[FanOut]) -> None:
 
 
 def _tell_revocation(found: list[Revoked]) -> None:
-    print("\n| tunnels of a gateway | change | cut | from its commit to the last decision | CPU |")
+    print("\n| tunnels of a gateway | change | cut | from commit to last decision | the gateway's CPU |")
     print("|---|---|---|---|---|")
     for each in found:
         print(
@@ -145,9 +145,9 @@ def _tell_tunnels(tunnel: TunnelCost, size: Size) -> None:
     print(f"| write-ahead log | {tunnel.log:,.0f} B | {tunnel.log * size.tunnels / 1e9:,.0f} GB a day |")
     print(f"| audit trail | {tunnel.trail:,.0f} B | {tunnel.trail * size.tunnels / 1e9:,.0f} GB a day |")
     print(f"| CPU of the database | {tunnel.database * 1e3:.2f} ms | {tunnel.database * peak:.2f} cores |")
-    print(f"| CPU to enter it | {tunnel.gateway * 1e3:.2f} ms | {tunnel.gateway * peak:.2f} cores |")
-    print(f"| one after the other by 64 | {tunnel.rate:,.0f} /s | {peak:,.0f} /s in the busiest minutes |")
-    print(f"| open on each gateway then | | {size.open_on_each:,} |")
+    print(f"| CPU to record it | {tunnel.gateway * 1e3:.2f} ms | {tunnel.gateway * peak:.2f} cores |")
+    print(f"| 64 writers at once | {tunnel.rate:,.0f} /s | {peak:,.0f} /s in the busiest minutes |")
+    print(f"| open on each gateway | | {size.open_on_each:,} |")
 
 
 def _tell_retention(kept: Measured, size: Size) -> None:

@@ -91,8 +91,8 @@ def _look_again(tx: Transaction) -> None:
 
 _CHANGES: Final[dict[str, Callable[[Transaction], None]]] = {
     "one user's key is deactivated": _deactivate,
-    "a policy that all have allows nothing more": _forbid,
-    "a guardrail is changed, and allows what it did": _look_again,
+    "a policy that everyone has no longer allows anything": _forbid,
+    "a guardrail changes, and allows the same as before": _look_again,
 }
 
 
