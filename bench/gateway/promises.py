@@ -126,7 +126,7 @@ def _bulk() -> Iterator[Promise]:
         for side, name, bound in beside:
             yield Promise(
                 f"CPU seconds per GB {way}, beside {name} alone",
-                f"{_of_paces(None)}; {BLOCK:,} bytes over and over",
+                f"{_of_paces(None)}; {BLOCK:,} bytes again and again",
                 encryption(way),
                 bound,
                 side=side,
@@ -284,8 +284,8 @@ def _amid_floods() -> Iterator[Promise]:
 GROUPS: Final = [
     Group(
         "Clients as users have them",
-        "As they go: each frame is encrypted when it is sent, and decrypted when it comes. HAProxy's client"
-        " has no frames, but the same bytes in the same pieces.",
+        '"As they go" means that each frame is encrypted when it is sent, and decrypted when it arrives.'
+        " HAProxy's client sends the same bytes in pieces of the same size, without frames.",
         [
             *_bulk(),
             *_echoes(),
@@ -295,12 +295,13 @@ GROUPS: Final = [
     ),
     Group(
         "Beside a busy neighbour",
-        "The same amid a process on each core, the proxy's too, that computes and moves memory all the time.",
+        "The same, with a process on each core, including the proxy's, that constantly computes and moves"
+        " memory.",
         list(_circumstance(BUSY, (_CHEAPER, _QUICK, _OPENING))),
     ),
     Group(
         "With a plain build of Python",
-        "Hatchway with a Python that was built without profile-guided optimization, beside Debian's.",
+        "Hatchway with a Python built without profile-guided optimization, compared with Debian's Python.",
         [
             *_circumstance(PLAIN, side=PLAIN_SIDE, reference=HATCHWAY_SIDE),
             *_circumstance(PLAIN, side=PLAIN_SIDE, reference=HAPROXY_SIDE),
@@ -308,13 +309,15 @@ GROUPS: Final = [
     ),
     Group(
         "Rows that flatter",
-        "What a client has to do is done beforehand, so the proxy gets all at once: no client is like that.",
+        "The client's work is done beforehand, so the proxy gets everything at once. No real"
+        " client does this.",
         list(_flattering()),
     ),
     Group("Hatchway beside itself", "", list(_with_itself())),
     Group(
         "Amid floods",
-        "Of the kind of the rows that flatter: what counts is each proxy amid a flood beside itself alone.",
+        "These are rows that flatter too. What counts is each proxy's figure during a flood, compared with"
+        " its own figure without one.",
         list(_amid_floods()),
     ),
 ]

@@ -164,11 +164,11 @@ def section(results: Mapping[str, Any]) -> str:
     ran = "; ".join(f"{name}: {value}" for name, value in results["machine"].items())
     parts = [
         f"{ran}.",
-        f"Of {len(asked)} promises {len(asked) - len(broken(samples))} were kept.",
+        f"{len(asked) - len(broken(samples))} of {len(asked)} promises were kept.",
         tables(samples),
     ]
     if samples.profiles:
-        parts.append(f"Where the time went, by perf, in a turn that was not measured:\n\n{profiles(samples)}")
+        parts.append(f"Where the time went, by perf, in a turn of its own:\n\n{profiles(samples)}")
     return "\n\n".join(parts) + "\n"
 
 
