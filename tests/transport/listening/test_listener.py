@@ -12,7 +12,7 @@ from tests.transport.echo_server import echo_server
 from tests.transport.harness import LOOPBACK, WebSocket, client_tls, connection_tls, request, run, until
 
 from hatchway.transport.listening import listener as listener_module
-from hatchway.transport.listening.listener import bind_shared
+from hatchway.transport.listening.listener import Listener, bind_shared
 from hatchway.transport.listening.sources import Sources
 
 
@@ -305,17 +305,25 @@ def test_one_that_stops_while_it_pauses_goes_on_never_again() -> None:
 
 def test_accepting_takes_no_longer_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener_module, "_ACCEPTING", 0.0)
+    pause_for = Listener._pause_for
+    reset_at_pauses = []
+
+    def noted_pause_for(listener: Listener, seconds: float) -> None:
+        reset_at_pauses.append(listener.shed["source_wastes"])
+        pause_for(listener, seconds)
+
+    monkeypatch.setattr(Listener, "_pause_for", noted_pause_for)
 
     async def test() -> None:
         async with echo_server(sources=sources(may_waste=0)) as server:
             flood = [socket.create_connection((LOOPBACK, server.port)) for _ in range(5)]
-            await until(lambda: server.listener.shed["source_wastes"] == 1)
-            # They are reset one by one, with a pause after each.
             await until(lambda: server.listener.shed["source_wastes"] == 5)
             for sock in flood:
                 sock.close()
 
     run(test)
+    # They are reset one by one, with a pause after each.
+    assert reset_at_pauses == [1, 2, 3, 4, 5]
 
 
 def test_whoever_is_left_when_it_has_accepted_enough_at_once_is_accepted_next(
