@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import sqlite3
 import ssl
 import stat
@@ -255,6 +256,17 @@ def test_a_store_that_holds_an_account_is_not_brought_to_another_schema(tmp_path
     assert not (tmp_path / "other").exists()
     with sqlite3.connect(tmp_path / "elsewhere.db") as store:
         assert store.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+
+
+def test_what_is_to_be_done_next_can_be_pasted_wherever_the_directory_is(tmp_path: Path) -> None:
+    directory = tmp_path / "it's here (new)"
+    missing = hatchway("serve", "--data-dir", str(directory))
+    done = hatchway("init", "--data-dir", str(directory))
+    assert done.returncode == 0, done.stderr
+    command = ["hatchway", "init", "--data-dir", str(directory)]
+    assert shlex.split(missing.stderr.rpartition(": make one with ")[2]) == command
+    command[1] = "serve"
+    assert shlex.split(done.stdout.rpartition("Next: ")[2]) == command
 
 
 def test_a_random_account_has_12_digits_and_the_secret_is_printed_once(tmp_path: Path) -> None:

@@ -336,6 +336,14 @@ def test_a_value_that_cannot_be_is_told_with_its_option_in_words_of_our_own(
     assert words in mistakes.told(line, code=(2,))
 
 
+@pytest.mark.parametrize("option", ["--profile", "--data-dir", "--script"])
+def test_an_option_before_the_command_is_told_to_come_after_it(mistakes: Mistakes, option: str) -> None:
+    told = mistakes.told(f"{option} alice ssh web-1")
+    assert told == (
+        f"hatchway: {option} is an option of commands: give it after the command (see 'hatchway --help')\n"
+    )
+
+
 def test_ports_that_others_have_are_told_with_the_option(mistakes: Mistakes) -> None:
     for line in ("serve --api 127.0.0.1:{plain} --gateway 127.0.0.1:0", "control --api 127.0.0.1:{plain}"):
         assert mistakes.places["plain"] in mistakes.told(line)

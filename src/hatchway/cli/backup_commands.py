@@ -104,4 +104,4 @@ def restore(
     if about.owner != owner:
         command = shlex.join(["chown", "-R", f"{about.owner}:", str(data.path)])
         say(f"They belonged to {about.owner}: {command} if he is to run it")
-    say(f"Next: hatchway serve --data-dir {data.path}")
+    say(f"Next: hatchway serve --data-dir {shlex.quote(str(data.path))}")

@@ -1,5 +1,6 @@
 """`hatchway ca` and `hatchway trust`: the private CA, and who trusts it."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -143,4 +144,4 @@ def update_trust(
         say(f"{file} is up to date")
         return
     say(f"{file} trusts now: {', '.join(changed)}")
-    say(f"For the AWS CLI's tunnels: sudo hatchway trust install --ca-certificate {file}")
+    say(f"For the AWS CLI's tunnels: sudo hatchway trust install --ca-certificate {shlex.quote(str(file))}")

@@ -1,5 +1,6 @@
 """`hatchway init`: a new installation."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -110,7 +111,7 @@ def init(
         "Root access key, shown this once:",
         f"  aws_access_key_id = {root_key.key.id}",
         f"  aws_secret_access_key = {root_key.secret}",
-        f"Next: hatchway serve --data-dir {directory.path}",
+        f"Next: hatchway serve --data-dir {shlex.quote(str(directory.path))}",
     )
 
 

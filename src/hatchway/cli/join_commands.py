@@ -1,6 +1,7 @@
 """`hatchway join`: this machine becomes a control plane or a gateway of an installation."""
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -137,7 +138,7 @@ def join(
             err=True,
         )
     restart = ", or restart it if it is running" if again else ""
-    say(f"Next: hatchway {joined.role.value} --data-dir {directory.path}{restart}")
+    say(f"Next: hatchway {joined.role.value} --data-dir {shlex.quote(str(directory.path))}{restart}")
 
 
 def _former(directory: "DataDirectory", *, again: bool) -> "Joined | None":

@@ -6,7 +6,7 @@ runs, so that `hatchway --help` starts fast.
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -112,7 +112,17 @@ def run(arguments: Sequence[str]) -> int:
         except typer.TyperException as failure:
             context: typer.Context | None = getattr(failure, "ctx", None)
             hint = f" (see '{context.command_path} --help')" if context is not None else ""
+            option = getattr(failure, "option_name", None)
+            if context is not None and context.parent is None and _is_taken(context.command, option):
+                return fail(f"{option} is an option of commands: give it after the command" + hint, 2)
             return fail(plain_problem(failure.format_message()).rstrip(".") + hint, failure.exit_code)
         return code if isinstance(code, int) else 0
 
     return ended(command)
+
+
+def _is_taken(command: Any, option: str | None) -> bool:
+    """Whether a command, or one below it, has the option."""
+    if any(option in parameter.opts for parameter in command.params):
+        return True
+    return any(_is_taken(inner, option) for inner in getattr(command, "commands", {}).values())

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -68,12 +69,14 @@ def check_files(directory: DataDirectory) -> Iterator[Finding]:
             yield error(
                 "files",
                 f"{path} leads to {target}, which is open to other users of this machine",
-                f"chmod {mode:o} {target}, unless somebody else reads it: then put a copy of it, of mode 600,"
-                f" in the place of {path}; {theft}",
+                f"chmod {mode:o} {shlex.quote(target)}, unless somebody else reads it: then put a copy of it,"
+                f" of mode 600, in the place of {path}; {theft}",
             )
         else:
             yield error(
-                "files", f"{path} is open to other users of this machine", f"chmod {mode:o} {path}; {theft}"
+                "files",
+                f"{path} is open to other users of this machine",
+                f"chmod {mode:o} {shlex.quote(str(path))}; {theft}",
             )
     # Where a link leads, whoever has made it has chosen whose it is.
     strangers = [
@@ -85,7 +88,7 @@ def check_files(directory: DataDirectory) -> Iterator[Finding]:
         yield error(
             "files",
             f"{path} belongs to {_user(_owner(path))}, and the directory to {_user(owner.st_uid)}",
-            f"chown {_user(owner.st_uid)}: {path}",
+            f"chown {_user(owner.st_uid)}: {shlex.quote(str(path))}",
         )
     if not open_to_others and not strangers:
         yield ok(

@@ -1,5 +1,6 @@
 """All checks, in the order in which somebody would look: what the later ones need comes first."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -65,7 +66,9 @@ def _check_planes(
     location = ApiLocation.read(directory)
     if not location.noted:
         yield warning(
-            "API", "no server has run with this data directory", f"hatchway serve --data-dir {directory.path}"
+            "API",
+            "no server has run with this data directory",
+            f"hatchway serve --data-dir {shlex.quote(str(directory.path))}",
         )
         return
     now = datetime.now(UTC)

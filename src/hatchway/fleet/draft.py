@@ -133,7 +133,11 @@ def check_account(draft: Draft, fleet: Fleet) -> None:
         ("region", fleet.region, draft.region),
     ):
         if wanted is not None and wanted != present:
-            draft.problems.add(name, f"the file is for {wanted}, this server is {present}")
+            draft.problems.add(
+                name,
+                f"the file is for {wanted}, this server is {present}: if it is the one that you mean,"
+                f" have the file name {present}, here and in ARNs",
+            )
 
 
 def resolved_view(draft: Draft, fleet: Fleet) -> AccountView:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import shlex
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -167,9 +168,8 @@ def no_store(directory: DataDirectory) -> CommandFailed:
             f"{directory.path} has keys and no store: give --store-url (HATCHWAY_STORE_URL) if it is in"
             " PostgreSQL, else restore a backup; after an init that was interrupted, give that again"
         )
-    return CommandFailed(
-        f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
-    )
+    quoted = shlex.quote(str(directory.path))
+    return CommandFailed(f"{directory.path} holds no store: make one with hatchway init --data-dir {quoted}")
 
 
 def noted_store_url(directory: DataDirectory) -> str | None:

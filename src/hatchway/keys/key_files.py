@@ -9,6 +9,7 @@ import base64
 import binascii
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -313,7 +314,7 @@ def read_private_file(kind: KeyKind, path: Path, longest: int = _LONGEST_FILE) -
         if not stat.S_ISREG(status.st_mode):
             raise KeyProblem(f"the {kind.name} {path} is no file: {kind.remedy_of_damage.format(path=path)}")
         if stat.S_IMODE(status.st_mode) & 0o077:
-            raise KeyProblem(f"others may read the {kind.name}: run chmod 600 {path}")
+            raise KeyProblem(f"others may read the {kind.name}: run chmod 600 {shlex.quote(str(path))}")
         return os.read(descriptor, longest)
     finally:
         os.close(descriptor)

@@ -7,6 +7,7 @@ store is that user's: in his directory root makes no file, follows no link of hi
 import json
 import os
 import pwd
+import shlex
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -32,8 +33,9 @@ def names_of_gateways(options: ServerOptions, *, migrate: bool = False) -> list[
         return _of_a_process(lambda: _names(options, migrate, lambda: become(user)))
     except CommandFailed as problem:
         if options.store_url is None and path.stat().st_uid != pwd.getpwnam(user).pw_uid:
+            command = f"chown -R {user}: {shlex.quote(str(path))}"
             raise CommandFailed(
-                f"{problem}. {path} is not {user}'s, who has to write there: chown -R {user}: {path}"
+                f"{problem}. {path} is not {user}'s, who has to write there: {command}"
             ) from problem
         raise
 
