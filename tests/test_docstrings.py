@@ -29,7 +29,9 @@ def docstring(package: str) -> str:
 def listed(package: str) -> set[str]:
     """What the first columns of its tables of modules name."""
     tables = re.findall(
-        r"^\| (?:modules?|room|part) \|.*\n\|[-|]+\n((?:\|.*\n)+)", docstring(package), re.MULTILINE
+        r"^\| (?:modules?|room|subpackage|part) \|.*\n\|[-|]+\n((?:\|.*\n)+)",
+        docstring(package),
+        re.MULTILINE,
     )
     rows = [row.split("|")[1] for table in tables for row in table.splitlines()]
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}

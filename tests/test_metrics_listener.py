@@ -16,7 +16,7 @@ from hatchway.settings import Address
 LOOPBACK = "127.0.0.1"
 
 
-class Told:
+class StubMetrics:
     """What a process tells."""
 
     def __init__(self) -> None:
@@ -26,13 +26,13 @@ class Told:
 
 
 def test_without_an_address_nobody_listens() -> None:
-    with metrics_listener(Told(), None) as listener:
+    with metrics_listener(StubMetrics(), None) as listener:
         assert listener is None
 
 
 @pytest.mark.parametrize("host", [LOOPBACK, "::1"])
 def test_prometheus_is_answered_on_a_listener_of_its_own(host: str) -> None:
-    with metrics_listener(Told(), Address(host, 0)) as listener:
+    with metrics_listener(StubMetrics(), Address(host, 0)) as listener:
         assert listener is not None
         url = f"http://{Address(host, listener.port or 0)}/metrics"
         answer = urllib.request.urlopen(url, timeout=60)
@@ -50,7 +50,7 @@ def test_who_asks_to_drain_is_told_apart_and_answered_where_a_process_can_be_ask
         questions.append(question)
         return Answer("405 Method Not Allowed", "not so", "POST")
 
-    with metrics_listener(Told(), Address(LOOPBACK, 0), drain=drain) as listener:
+    with metrics_listener(StubMetrics(), Address(LOOPBACK, 0), drain=drain) as listener:
         assert listener is not None
         url = f"http://{LOOPBACK}:{listener.port}/drain"
         asking = urllib.request.Request(url, method="PUT", headers={"Origin": "https://a.example"})
@@ -59,7 +59,7 @@ def test_who_asks_to_drain_is_told_apart_and_answered_where_a_process_can_be_ask
         with refused.value as answer:
             assert (answer.code, answer.headers["Allow"], answer.read()) == (405, "POST", b"not so\n")
     assert questions == [Question("PUT", LOOPBACK, "https://a.example")]
-    with metrics_listener(Told(), Address(LOOPBACK, 0)) as listener:
+    with metrics_listener(StubMetrics(), Address(LOOPBACK, 0)) as listener:
         assert listener is not None
         answer = urllib.request.urlopen(f"http://{LOOPBACK}:{listener.port}/drain", timeout=60)
         assert b"\nopened_total 3.0\n" in answer.read(), "a process that cannot be asked"
@@ -67,7 +67,7 @@ def test_who_asks_to_drain_is_told_apart_and_answered_where_a_process_can_be_ask
 
 
 def test_strangers_who_ask_for_nothing_keep_nobody_out_and_are_not_served_for_ever() -> None:
-    with metrics_listener(Told(), Address(LOOPBACK, 0)) as listener, ExitStack() as stack:
+    with metrics_listener(StubMetrics(), Address(LOOPBACK, 0)) as listener, ExitStack() as stack:
         assert listener is not None
         place = LOOPBACK, listener.port or 0
         before = threading.active_count()
@@ -82,24 +82,24 @@ def test_strangers_who_ask_for_nothing_keep_nobody_out_and_are_not_served_for_ev
 
 
 def test_a_port_that_another_has_is_named() -> None:
-    with metrics_listener(Told(), Address(LOOPBACK, 0)) as first:
+    with metrics_listener(StubMetrics(), Address(LOOPBACK, 0)) as first:
         assert first is not None
         taken = Address(LOOPBACK, first.port or 0)
         with (
             pytest.raises(OSError, match=f"{LOOPBACK}:{first.port} for metrics"),
-            metrics_listener(Told(), taken),
+            metrics_listener(StubMetrics(), taken),
         ):
             pass
 
 
 def test_a_patient_listener_has_the_port_when_the_one_before_it_lets_go() -> None:
-    with metrics_listener(Told(), Address("127.0.0.1", 0)) as first:
+    with metrics_listener(StubMetrics(), Address("127.0.0.1", 0)) as first:
         assert first is not None
         port = first.port
         assert port is not None
-        with pytest.raises(OSError), metrics_listener(Told(), Address("127.0.0.1", port)):
+        with pytest.raises(OSError), metrics_listener(StubMetrics(), Address("127.0.0.1", port)):
             pass
-        with metrics_listener(Told(), Address("127.0.0.1", port), patient=True) as second:
+        with metrics_listener(StubMetrics(), Address("127.0.0.1", port), patient=True) as second:
             assert second is not None
             assert second.port is None
             first.close()

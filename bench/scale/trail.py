@@ -18,9 +18,9 @@ from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.trail.pending_records import PendingRecords
-from hatchway.gateway.trail.trail import Carried, Trail
+from hatchway.gateway.trail.trail import Trail, TunnelSummary
 from hatchway.gateway.tunnel.closures import TARGET_CLOSED
-from hatchway.gateway.worker.new_ids import NewIds
+from hatchway.gateway.worker.id_generator import IdGenerator
 from hatchway.store import Store
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _sizes(store: Store) -> tuple[float, float]:
 
 async def _enter(store: Store, snapshot: Snapshot, numbers: range) -> None:
     commits = GroupCommit(store)
-    ids = NewIds()
+    ids = IdGenerator()
     trail = Trail(commits, _WORKER, ids.event, PendingRecords(commits))
     waiting: Iterator[int] = iter(numbers)
 
@@ -93,7 +93,9 @@ async def _enter(store: Store, snapshot: Snapshot, numbers: range) -> None:
         for number in waiting:
             admitted = revocation.admitted(snapshot, number)
             await trail.opened(admitted, datetime.now(UTC))
-            await trail.closed(admitted, Carried(600.0, 10_000, 100_000, TARGET_CLOSED), datetime.now(UTC))
+            await trail.closed(
+                admitted, TunnelSummary(600.0, 10_000, 100_000, TARGET_CLOSED), datetime.now(UTC)
+            )
 
     await asyncio.gather(*(opener() for _ in range(_OPENERS)))
     await asyncio.to_thread(commits.close)

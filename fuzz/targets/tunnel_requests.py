@@ -15,7 +15,7 @@ from tests.gateway.account import GATEWAY_KEY, HOST, StoredAccount, allow, new_a
 from fuzz.draws import Draws, noise
 from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
-from hatchway.gateway.admission.decision import Admitted, Later
+from hatchway.gateway.admission.decision import Admitted, Deferred
 from hatchway.gateway.admission.refusal import render_refusal
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.transport.websocket.handshake import BadHandshake, Head, read_head
@@ -80,8 +80,8 @@ def decided(admission: Admission, head: Head, now: datetime) -> None:
     outcome = admission.decide(
         head, source_ip="192.0.2.7", request_id=_REQUEST_ID, tunnel_id="tun-1", now=now
     )
-    if isinstance(outcome, Later):
-        outcome = outcome.otherwise
+    if isinstance(outcome, Deferred):
+        outcome = outcome.refusal
     if isinstance(outcome, Admitted):
         told = Outcome(additional=outcome.additional)
         assert "\U0001f600" not in head.user_agent

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from hatchway.domain.endpoint import ProxyProtocol
-    from hatchway.gateway.trail.trail import Carried
+    from hatchway.gateway.trail.trail import TunnelSummary
     from hatchway.transport.core._core import Context
     from hatchway.transport.websocket.handshake import Head
 
@@ -114,7 +114,7 @@ class Remembers:
     failure: Exception | None = None
     delay: float = 0.0
     refusals: list[Refused] = field(default_factory=list)
-    tunnels: dict[str, Carried | None] = field(default_factory=dict)
+    tunnels: dict[str, TunnelSummary | None] = field(default_factory=dict)
 
     async def opened(self, admitted: Admitted, now: datetime) -> None:
         await asyncio.sleep(self.delay)
@@ -125,10 +125,10 @@ class Remembers:
     async def refused(self, refused: Refused, now: datetime) -> None:
         self.refusals.append(refused)
 
-    async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None:
+    async def closed(self, admitted: Admitted, carried: TunnelSummary, now: datetime) -> None:
         self.tunnels[admitted.tunnel_id] = carried
 
-    async def end(self) -> Carried:
+    async def end(self) -> TunnelSummary:
         """What came of the only tunnel, once it is gone."""
         await until(lambda: self.tunnels and None not in self.tunnels.values())
         (carried,) = self.tunnels.values()

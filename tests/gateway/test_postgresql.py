@@ -145,7 +145,7 @@ def test_on_a_machine_that_is_taken_out_it_opens_no_tunnel_ends_what_it_has_and_
     run(test)
     store = Store.open(account.url)
     with pytest.raises(MachineRemoved, match="hatchway join --again"):
-        MachineMembership(store, machine_id).look_first()
+        MachineMembership(store, machine_id).check_at_startup()
     store.close()
 
 
@@ -157,7 +157,7 @@ def test_a_role_of_before_that_may_not_read_which_machines_there_are_serves_and_
         connection.exec_driver_sql(f"REVOKE ALL (id) ON machines FROM {ROLE}")
     with capture_logs() as logs:
         membership = MachineMembership(store, "m-0123456789abcdef0")
-        membership.look_first()
+        membership.check_at_startup()
         membership.look()
     assert membership.holds
     assert [line["event"] for line in logs] == ["this machine will not notice when it is taken out"]

@@ -16,7 +16,7 @@ from tests.transport.harness import run, until
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.account import Quotas
 from hatchway.domain.tunnel import Termination, Tunnel
-from hatchway.gateway.trail.report import Report
+from hatchway.gateway.trail.byte_count_reports import ByteCountReports
 from hatchway.gateway.tunnel.registry import Registry
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def test_a_principal_has_as_many_tunnels_as_it_may_through_all_workers(
     run(test)
 
 
-class Carried:
+class StubRelay:
     """In the place of a relay: so many bytes each way."""
 
     def __init__(self) -> None:
@@ -127,21 +127,21 @@ class Carried:
 def test_the_store_is_told_of_the_bytes_of_those_tunnels_that_carried_some(account: StoredAccount) -> None:
     commits = GroupCommit(account.store)
     registry = Registry()
-    relays = {f"tun-{number}": Carried() for number in range(3)}
+    relays = {f"tun-{number}": StubRelay() for number in range(3)}
 
     async def test() -> None:
         for tunnel_id, relay in relays.items():
             tunnel = admitted(tunnel_id)
             await trail(commits, f"gw-{tunnel_id}").opened(tunnel, THEN)
             registry.add(tunnel, cast("Relay", relay))
-        report = Report(commits, registry)
+        report = ByteCountReports(commits, registry)
         relays["tun-1"].bytes_in, relays["tun-1"].bytes_out = 3_000_000_000, 7
-        await report.tell()
+        await report.report_once()
         relays["tun-2"].bytes_out = 11
         with account.store.record() as tx:
             tx.tunnels.delete("tun-1")
         relays["tun-1"].bytes_in += 1
-        await report.tell()
+        await report.report_once()
 
     asyncio.run(test())
     commits.close()
@@ -152,15 +152,15 @@ def test_the_store_is_told_of_the_bytes_of_those_tunnels_that_carried_some(accou
 
 def test_a_report_says_what_has_been_carried_so_far(account: StoredAccount) -> None:
     commits = GroupCommit(account.store)
-    registry, relay = Registry(), Carried()
+    registry, relay = Registry(), StubRelay()
 
     async def test() -> None:
         await trail(commits).opened(admitted("tun-1"), THEN)
         registry.add(admitted("tun-1"), cast("Relay", relay))
-        report = Report(commits, registry)
+        report = ByteCountReports(commits, registry)
         for _ in range(3):
             relay.bytes_in += 3_000_000_000
-            await report.tell()
+            await report.report_once()
 
     asyncio.run(test())
     commits.close()

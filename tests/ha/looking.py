@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.e2e.waiting import wait_until
 from tests.ha.cluster import Cluster
-from tests.ha.told import Told
+from tests.ha.report import Report
 
 from hatchway.domain.tunnel import GRACE, LEASE
 from hatchway.store import Store
@@ -19,7 +19,7 @@ _BURIED = (LEASE + GRACE).total_seconds() + 30
 """Seconds after which the ends of a lost gateway's tunnels are entered."""
 
 
-def look(url: str, told: Told, made: Iterable[str], carried: Mapping[str, str]) -> set[str]:
+def look(url: str, report: Report, made: Iterable[str], carried: Mapping[str, str]) -> set[str]:
     """Whether all that was acknowledged is there, and in the trail once; the ids of all events.
 
     Args:
@@ -34,13 +34,13 @@ def look(url: str, told: Told, made: Iterable[str], carried: Mapping[str, str]) 
 
         with suppress(AssertionError):
             wait_until(lambda: not rows(), _BURIED)
-        told.check(rows() == 0, f"no tunnel is open in the store ({rows()})")
+        report.check(rows() == 0, f"no tunnel is open in the store ({rows()})")
         with store.read() as tx:
             users = {user.name for user in tx.users.find()}
             events: list[dict[str, Any]] = [json.loads(record.body) for record in tx.audit_records.find()]
     made = set(made)
     lost = made - users
-    told.check(
+    report.check(
         not lost,
         f"each of {len(made)} acknowledged writes is there (lost: {sorted(lost)[:5]})",
     )
@@ -50,30 +50,30 @@ def look(url: str, told: Told, made: Iterable[str], carried: Mapping[str, str]) 
         if event["eventName"] == "CreateUser" and "errorCode" not in event and event["requestParameters"]
     )
     wrong = {name: entered[name] for name in users if name.startswith("made-") and entered[name] != 1}
-    told.check(not wrong, f"each user that was made is in the trail once ({dict(list(wrong.items())[:5])})")
+    report.check(not wrong, f"each user that was made is in the trail once ({dict(list(wrong.items())[:5])})")
     opened = {
         event["requestID"]: event["additionalEventData"]["tunnelId"]
         for event in events
         if event["eventName"] == "OpenTunnel" and "errorCode" not in event
     }
     missing = carried.keys() - opened.keys()
-    told.check(
+    report.check(
         not missing,
         f"each of {len(carried)} openings that carried a byte is in the trail ({len(missing)} lack)",
     )
     tunnels = Counter(opened.values())
-    told.check(max(tunnels.values(), default=1) == 1, "each opening is in the trail once")
+    report.check(max(tunnels.values(), default=1) == 1, "each opening is in the trail once")
     ends = Counter(
         event["additionalEventData"]["tunnelId"] for event in events if event["eventName"] == "CloseTunnel"
     )
     differing = {
         tunnel for tunnel in tunnels.keys() | ends.keys() if ends[tunnel] != 1 or tunnels[tunnel] != 1
     }
-    told.check(not differing, f"each of {len(tunnels)} openings has its one end ({sorted(differing)[:5]})")
+    report.check(not differing, f"each of {len(tunnels)} openings has its one end ({sorted(differing)[:5]})")
     return {event["eventID"] for event in events}
 
 
-def look_at_files(directory: Path, told: Told, ids: set[str]) -> None:
+def look_at_files(directory: Path, report: Report, ids: set[str]) -> None:
     """Whether each of these events is in an audit file of the data directories there."""
     files = {path.parent.name: path for path in directory.glob("*/audit.jsonl")}
 
@@ -87,21 +87,21 @@ def look_at_files(directory: Path, told: Told, ids: set[str]) -> None:
         wait_until(lambda: ids <= {each for some in lines().values() for each in some}, 60)
     found = lines()
     written = Counter(each for some in found.values() for each in some)
-    told.check(
+    report.check(
         ids <= written.keys(), f"each of {len(ids)} events is in a file ({len(ids - written.keys())} lack)"
     )
     # What is recorded after the look at the store is in files alone.
     twice = {name: len(some) - len(set(some)) for name, some in found.items()}
-    told.check(not any(twice.values()), f"none is twice in one file ({twice})")
-    told.say(f"     {sum(count > 1 for count in written.values())} are in two files, at joins")
+    report.check(not any(twice.values()), f"none is twice in one file ({twice})")
+    report.say(f"     {sum(count > 1 for count in written.values())} are in two files, at joins")
 
 
-def look_at_programs(directory: Path, told: Told, cluster: Cluster) -> None:
+def look_at_programs(directory: Path, report: Report, cluster: Cluster) -> None:
     """Sees whether one has told of a fault of its own; after any problem, keeps all logs."""
     traces = [name for name, process in cluster.processes.items() if "Traceback" in process.log()]
-    told.check(not traces, f"no process has told of a fault of its own ({traces})")
-    if told.problems:
+    report.check(not traces, f"no process has told of a fault of its own ({traces})")
+    if report.problems:
         kept = Path(tempfile.mkdtemp(prefix="hatchway-ha-logs-"))
         for log in (*directory.glob("*.log"), *(directory / "database").glob("log-*")):
             (kept / log.name).write_bytes(log.read_bytes())
-        told.say(f"the logs are in {kept}")
+        report.say(f"the logs are in {kept}")

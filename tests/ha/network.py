@@ -32,7 +32,7 @@ from tests.ha.cluster import Cluster
 from tests.ha.database import Pooler, Programs, Server
 from tests.ha.looking import look, look_at_files, look_at_programs
 from tests.ha.people import Administrators
-from tests.ha.told import Told
+from tests.ha.report import Report
 from tests.ha.wires import Wires, in_own_network, wires
 from tests.store.postgresql_server import SUPERUSER
 from tests.transport.harness import LOOPBACK, Closed, WebSocket
@@ -166,13 +166,13 @@ class Trial:
     """All that there is, and what is done to it."""
 
     def __init__(
-        self, servers: Servers, cluster: Cluster, load: Load, administrators: Administrators, told: Told
+        self, servers: Servers, cluster: Cluster, load: Load, administrators: Administrators, report: Report
     ) -> None:
         self.servers = servers
         self.cluster = cluster
         self.load = load
         self.administrators = administrators
-        self.told = told
+        self.report = report
         self._target = Target()
 
     def only(self, *names: str) -> None:
@@ -199,7 +199,7 @@ class Trial:
         with suppress(AssertionError):
             wait_until(lambda: all(each.rounds > was for each, was in zip(steady, before, strict=True)), 10)
         alive = sum(not each.over and each.rounds > was for each, was in zip(steady, before, strict=True))
-        self.told.check(alive == len(steady), f"{alive} of {len(steady)} tunnels that last outlived {what}")
+        self.report.check(alive == len(steady), f"{alive} of {len(steady)} tunnels that last outlived {what}")
         for each in steady:
             if not each.over:
                 self.load.close(each)
@@ -218,7 +218,7 @@ class Trial:
         with suppress(AssertionError):
             wait_until(works, seconds + 30)
         took = time.monotonic() - began
-        self.told.check(
+        self.report.check(
             not lacking and took <= seconds, f"all work again {took:.1f} s after {what} ({sorted(lacking)})"
         )
 
@@ -279,7 +279,7 @@ class Trial:
         finally:
             stopping.set()
             thread.join()
-        self.told.check(
+        self.report.check(
             max(longest.values()) <= most,
             f"{what}: others opened no tunnel for {longest['tunnels']:.1f} s at most, and had no answer for"
             f" {longest['calls']:.1f} s",
@@ -309,13 +309,13 @@ def gateway_cut_off(trial: Trial) -> None:
     with trial.watched("gateway-1 cut off from the store"), trial.servers.cut(NETWORKS["gateway-1"]):
         began = time.monotonic()
         opened = trial.opens("gateway-1")
-        trial.told.check(not opened, "it opens no tunnel that it cannot enter")
+        trial.report.check(not opened, "it opens no tunnel that it cannot enter")
         took = time.monotonic() - began
-        trial.told.check(took <= ANSWERED, f"and said so after {took:.1f} s")
+        trial.report.check(took <= ANSWERED, f"and said so after {took:.1f} s")
         with suppress(AssertionError):
             wait_until(lambda: all(each.over for each in steady), FAIL_CLOSED)
         over = sum(each.over for each in steady)
-        trial.told.check(
+        trial.report.check(
             over == len(steady),
             f"it has ended {over} of its {len(steady)} after {time.monotonic() - began:.1f} s",
         )
@@ -341,7 +341,7 @@ def pooler_cut_off(trial: Trial) -> None:
         began = time.monotonic()
         opened = trial.opens("gateway-3")
         took = time.monotonic() - began
-        trial.told.check(
+        trial.report.check(
             not opened and took <= ANSWERED,
             f"the gateway behind it opens nothing, and said so after {took:.1f} s",
         )
@@ -366,13 +366,13 @@ def control_plane_cut_off(trial: Trial) -> None:
                 with suppress(AssertionError):
                     wait_until(lambda: log().count("leads now") >= before + 2, 60)  # noqa: B023
                 took = time.monotonic() - began
-                trial.told.check(
+                trial.report.check(
                     log().count("leads now") >= before + 2 and took <= 2 * OTHERS,
                     f"{other} leads after {took:.1f} s",
                 )
             time.sleep(max(0.0, 30 - (time.monotonic() - began)))
             began = time.monotonic()
-            trial.told.check(
+            trial.report.check(
                 not trial.answers(name) and time.monotonic() - began <= ANSWERED,
                 f"{name} says that it cannot answer, after {time.monotonic() - began:.1f} s",
             )
@@ -441,7 +441,7 @@ def all_standbys_cut_off(trial: Trial) -> None:
         time.sleep(2)
         made, opened = len(trial.administrators.made), trial.load.echoed
         time.sleep(15)
-        trial.told.check(
+        trial.report.check(
             (made, opened) == (len(trial.administrators.made), trial.load.echoed),
             f"nothing is acknowledged that no standby has ({len(trial.administrators.made) - made} users,"
             f" {trial.load.echoed - opened} tunnels)",
@@ -474,8 +474,8 @@ def _take_over(trial: Trial, name: str) -> None:
         began = time.monotonic()
         servers.all[former].kill()
         ahead, lags = servers.received(name), servers.received(other)
-        trial.told.say(f"{former}, the primary, vanishes; {name} is {ahead - lags} bytes ahead of {other}")
-        trial.told.check(ahead >= lags, f"{name} has all that was acknowledged")
+        trial.report.say(f"{former}, the primary, vanishes; {name} is {ahead - lags} bytes ahead of {other}")
+        trial.report.check(ahead >= lags, f"{name} has all that was acknowledged")
         servers.promote(name)
         opened, made = trial.load.echoed, len(trial.administrators.made)
         with suppress(AssertionError):
@@ -484,14 +484,14 @@ def _take_over(trial: Trial, name: str) -> None:
                 2 * TAKEN_OVER,
             )
         took = time.monotonic() - began
-        trial.told.check(
+        trial.report.check(
             took <= TAKEN_OVER, f"tunnels are opened and calls answered again after {took:.1f} s"
         )
         trial.back("that", TAKEN_OVER)
         trial.lived(steady, "it")
     servers.attach(former)
     servers.wait_for_streaming(other)
-    trial.told.say(f"{former} is a standby now")
+    trial.report.say(f"{former} is a standby now")
 
 
 SCENARIOS: Final[tuple[Callable[[Trial], None], ...]] = (
@@ -518,7 +518,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    told = Told()
+    report = Report()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hatchway-ha-")))
         directory.chmod(0o755)
@@ -527,7 +527,7 @@ def main() -> int:
         servers = Servers(wired, directory / "database")
         stack.callback(servers.stop)
         servers.start()
-        told.say("a primary and two standbys run")
+        report.say("a primary and two standbys run")
         cluster = Cluster(directory, servers.url(MINE))
         stack.callback(cluster.stop)
         for name, network in NETWORKS.items():
@@ -540,24 +540,24 @@ def main() -> int:
         administrators.start()
         using.callback(administrators.stop)
         load.wait_for_more(20)
-        trial = Trial(servers, cluster, load, administrators, told)
+        trial = Trial(servers, cluster, load, administrators, report)
         for scenario in SCENARIOS:
             if given.only and scenario.__name__ not in given.only:
                 continue
-            told.say(f"-- {scenario.__name__.replace('_', ' ')}")
+            report.say(f"-- {scenario.__name__.replace('_', ' ')}")
             trial.only()
             try:
                 scenario(trial)
             except AssertionError as problem:
-                told.check(False, f"{scenario.__name__}: {str(problem)[-2000:]}")
+                report.check(False, f"{scenario.__name__}: {str(problem)[-2000:]}")
             trial.only()
         load.wait_for_more(20)
         using.close()
-        told.say(f"     {load.echoed} tunnels were used, {len(administrators.made)} users made")
-        ids = look(servers.url(MINE), told, administrators.made, load.carried)
-        look_at_files(directory, told, ids)
-        look_at_programs(directory, told, cluster)
-    return 1 if told.problems else 0
+        report.say(f"     {load.echoed} tunnels were used, {len(administrators.made)} users made")
+        ids = look(servers.url(MINE), report, administrators.made, load.carried)
+        look_at_files(directory, report, ids)
+        look_at_programs(directory, report, cluster)
+    return 1 if report.problems else 0
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError
 from tests.e2e.fault_server import ENDPOINT
 from tests.ha.cluster import NARROW, QUOTA, Cluster
+from tests.ha.report import Report
 from tests.ha.slowness import Slowness
-from tests.ha.told import Told
 from tests.transport.harness import LOOPBACK, WebSocket
 
 FAILED = 30.0
@@ -129,9 +129,9 @@ class Revoked:
 class Revocations:
     """Take bob's permission away again and again while he has a tunnel, and see how long that one lasts."""
 
-    def __init__(self, cluster: Cluster, told: Told) -> None:
+    def __init__(self, cluster: Cluster, report: Report) -> None:
         self._cluster = cluster
-        self._told = told
+        self._told = report
         self.took: list[Revoked] = []
         self.skipped = 0
         self._slowness = Slowness()

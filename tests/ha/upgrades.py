@@ -34,8 +34,8 @@ from tests.ha.cluster import Cluster, environment, hatchway_command
 from tests.ha.history import Earlier, earlier_programs, sources
 from tests.ha.looking import look
 from tests.ha.people import Administrators
+from tests.ha.report import Report
 from tests.ha.slowness import Slowness
-from tests.ha.told import Told
 from tests.store.postgresql_server import PostgresqlServer, postgresql_server, server_programs
 
 from hatchway.store import oldest_program, own_schema
@@ -76,7 +76,7 @@ class Skipped(Exception):
 
 
 def run(
-    program: Earlier, store: str, server: PostgresqlServer | None, directory: Path, told: Told
+    program: Earlier, store: str, server: PostgresqlServer | None, directory: Path, report: Report
 ) -> Outcome:
     """
     Raises:
@@ -108,10 +108,10 @@ def run(
             migrated = migrate(url)
             slow.append(slowness.now())
         slowest = administrators.slowest
-        told.say(f"     {len(migrated['steps'])} migrations took {sum(migrated['steps'].values()):.2f} s")
+        report.say(f"     {len(migrated['steps'])} migrations took {sum(migrated['steps'].values()):.2f} s")
         if server is not None:
             longest = waited()
-            told.check(
+            report.check(
                 longest <= LOCK_HELD + _ITSELF * max(slow),
                 f"nobody waited for a lock for longer than {longest:.2f} s, where a process took"
                 f" {max(slow):.1f} times as long as alone",
@@ -119,30 +119,30 @@ def run(
         for name, add in zip(_NEW, (cluster.add_control, cluster.add_gateway), strict=True):
             add(name, url)
         cluster.only = _OLD
-        after = _see_old(program, load, administrators, told)
+        after = _see_old(program, load, administrators, report)
         if suits(program):
             alive = sum(
                 not each.over and each.rounds > before for each, before in zip(steady, rounds, strict=True)
             )
-            told.check(alive == len(steady), f"{alive} of {len(steady)} tunnels from before go on")
-            after += _restart_old(program, cluster, load, told)
+            report.check(alive == len(steady), f"{alive} of {len(steady)} tunnels from before go on")
+            after += _restart_old(program, cluster, load, report)
         cluster.only = _NEW
         _more(load, administrators)
         if program.schema >= FIRST_GUARDED:
-            _exclude_old(cluster, load, administrators, url, told)
+            _exclude_old(cluster, load, administrators, url, report)
         for each in steady:
             if not each.over:
                 load.close(each)
         using.close()
         cluster.stop()
-        look(url, told, administrators.made, load.carried)
+        look(url, report, administrators.made, load.carried)
         of_interest = (*_NEW, *_OLD) if suits(program) else _NEW
         traces = [
             name
             for name, process in cluster.processes.items()
             if name in of_interest and "Traceback" in process.log()
         ]
-        told.check(not traces, f"no process has told of a fault of its own ({traces})")
+        report.check(not traces, f"no process has told of a fault of its own ({traces})")
     return Outcome(
         program.name,
         store,
@@ -170,8 +170,8 @@ def migrate(url: str) -> "dict[str, dict[str, float]]":
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("{"), done.stdout
-    told: dict[str, dict[str, float]] = json.loads(done.stdout)
-    return told
+    report: dict[str, dict[str, float]] = json.loads(done.stdout)
+    return report
 
 
 @contextmanager
@@ -218,8 +218,8 @@ def waits(server: PostgresqlServer | None) -> Iterator[Callable[[], float]]:
 
     def longest() -> float:
         found = map(_WAITED.match, server.log()[before:].splitlines())
-        told = [float(each["ms"]) / 1000 for each in found if each and each["application"] != "migrating"]
-        return max(told, default=0.0)
+        report = [float(each["ms"]) / 1000 for each in found if each and each["application"] != "migrating"]
+        return max(report, default=0.0)
 
     yield longest
 
@@ -233,35 +233,37 @@ def _more(load: Load, administrators: Administrators, seconds: float = 60) -> No
     )
 
 
-def _see_old(program: Earlier, load: Load, administrators: Administrators, told: Told) -> str:
+def _see_old(program: Earlier, load: Load, administrators: Administrators, report: Report) -> str:
     """What the old processes do now, in words for the table."""
     try:
         _more(load, administrators, 60 if suits(program) else 15)
     except AssertionError as problem:
         if suits(program):
-            told.check(False, f"the program of before goes on ({str(problem)[:300]})")
+            report.check(False, f"the program of before goes on ({str(problem)[:300]})")
         return "stops"
-    told.check(True, "the program of before opens tunnels and answers calls")
+    report.check(True, "the program of before opens tunnels and answers calls")
     return "goes on"
 
 
-def _restart_old(program: Earlier, cluster: Cluster, load: Load, told: Told) -> str:
+def _restart_old(program: Earlier, cluster: Cluster, load: Load, report: Report) -> str:
     gateway = cluster.processes[_OLD[1]]
     ready, started = gateway.log().count("\nready "), gateway.started
     gateway.end()
     if program.schema < FIRST_GUARDED:
         wait_until(lambda: gateway.started > started + 1, 240, gateway.log)
-        told.check(gateway.log().count("\nready ") == ready, "it starts no more")
+        report.check(gateway.log().count("\nready ") == ready, "it starts no more")
         cluster.only = _NEW
         cluster.remove(_OLD[1])
         return ", starts no more"
     wait_until(lambda: gateway.log().count("\nready ") > ready, 240, gateway.log)
     load.wait_for_more(10)
-    told.check(True, "its gateway starts again, and opens tunnels")
+    report.check(True, "its gateway starts again, and opens tunnels")
     return ", starts again"
 
 
-def _exclude_old(cluster: Cluster, load: Load, administrators: Administrators, url: str, told: Told) -> None:
+def _exclude_old(
+    cluster: Cluster, load: Load, administrators: Administrators, url: str, report: Report
+) -> None:
     """As a later schema would that takes no programs of before any more."""
     engine = create_engine(url)
 
@@ -281,13 +283,13 @@ def _exclude_old(cluster: Cluster, load: Load, administrators: Administrators, u
     cluster.only = _OLD
     with suppress(AssertionError):
         wait_until(idle, _SEEN)
-    told.check(idle(), "it opens no tunnel and answers no call once the store says that it is too old")
+    report.check(idle(), "it opens no tunnel and answers no call once the store says that it is too old")
     cluster.only = _NEW
     _more(load, administrators)
     cluster.only = _OLD
     say(former)
     _more(load, administrators)
-    told.check(True, "and goes on when the store suits it again")
+    report.check(True, "and goes on when the store suits it again")
     engine.dispose()
 
 
@@ -317,7 +319,7 @@ def main() -> int:
     given = arguments.parse_args()
     urllib3.disable_warnings()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    told, outcomes = Told(), list[Outcome]()
+    report, outcomes = Report(), list[Outcome]()
     skipped: list[str] = []
     found = earlier_programs()
     if not found:
@@ -333,21 +335,21 @@ def main() -> int:
                 if store == "postgresql" and server is None:
                     skipped.append("PostgreSQL's server is missing: install Debian's package postgresql")
                     continue
-                told.say(f"{program.name} on {store}")
+                report.say(f"{program.name} on {store}")
                 with tempfile.TemporaryDirectory(prefix="hatchway-upgrade-") as directory:
                     Path(directory).chmod(0o755)
                     one = partial(run, program, store, server if store == "postgresql" else None)
                     try:
-                        outcomes.append(one(Path(directory), told))
+                        outcomes.append(one(Path(directory), report))
                     except Skipped as problem:
                         skipped.append(f"{program.name} on {store}: {problem}")
-                        told.say(f"skip {problem}")
+                        report.say(f"skip {problem}")
                     except AssertionError as problem:
-                        told.check(False, f"{program.name} on {store}: {str(problem)[-3000:]}")
+                        report.check(False, f"{program.name} on {store}: {str(problem)[-3000:]}")
     _table(outcomes)
     for each in dict.fromkeys(skipped):
         print(f"not tried: {each}")
-    return 1 if told.problems or not outcomes else 0
+    return 1 if report.problems or not outcomes else 0
 
 
 def _table(outcomes: list[Outcome]) -> None:

@@ -35,7 +35,7 @@ from tests.e2e.processes import lives
 from tests.e2e.waiting import free_port, wait_until
 from tests.ha.cluster import Cluster
 from tests.ha.looking import look
-from tests.ha.told import Told
+from tests.ha.report import Report
 from tests.store.postgresql_server import postgresql_server, server_programs
 from tests.transport.harness import LOOPBACK
 
@@ -139,8 +139,8 @@ def takes(directory: Path, port: int) -> bool:
     with closing(socket.socket(socket.AF_UNIX)) as asked:
         asked.connect(str(directory / "haproxy.sock"))
         asked.sendall(b"show stat\n")
-        told = asked.makefile().read()
-    rows = csv.DictReader(told.removeprefix("# ").splitlines())
+        report = asked.makefile().read()
+    rows = csv.DictReader(report.removeprefix("# ").splitlines())
     return any(row["svname"] == f"s{port}" and row["status"].startswith("UP") for row in rows)
 
 
@@ -153,13 +153,13 @@ def workers(cluster: Cluster, name: str) -> list[int]:
         return []
 
 
-def kill_one(cluster: Cluster, told: Told, chance: random.Random) -> None:
+def kill_one(cluster: Cluster, report: Report, chance: random.Random) -> None:
     name = chance.choice(CONTROLS)
     before = workers(cluster, name)
     if len(before) < 2:
         return
     pid = chance.choice(before)
-    told.say(f"a process of {name} is killed")
+    report.say(f"a process of {name} is killed")
     with_others = len(before)
     _signal(pid)
     wait_until(lambda: not lives(pid), 10)
@@ -181,7 +181,7 @@ def main() -> int:
     programs = server_programs()
     if programs is None:
         raise SystemExit("PostgreSQL's server is missing: install Debian's package postgresql")
-    told, chance = Told(), random.Random(1)
+    report, chance = Report(), random.Random(1)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hatchway-ha-")))
         directory.chmod(0o755)
@@ -197,43 +197,43 @@ def main() -> int:
         wait_until(lambda: _answers(cluster, port), 30)
         callers = Callers(cluster, port)
         callers.start()
-        told.say("two control planes of two processes each answer behind HAProxy")
-        _phase(told, callers, "with nothing killed", lambda: time.sleep(5))
+        report.say("two control planes of two processes each answer behind HAProxy")
+        _phase(report, callers, "with nothing killed", lambda: time.sleep(5))
 
         def kill_some() -> None:
             until = time.monotonic() + given.seconds
             while time.monotonic() < until:
-                kill_one(cluster, told, chance)
+                kill_one(cluster, report, chance)
                 time.sleep(_EVERY)
 
-        _phase(told, callers, "while processes were killed", kill_some)
+        _phase(report, callers, "while processes were killed", kill_some)
 
         def restart() -> None:
             for name in CONTROLS:
-                _again(cluster, told, directory, name, signal.SIGTERM)
+                _again(cluster, report, directory, name, signal.SIGTERM)
 
-        _phase(told, callers, "while both were restarted in turns", restart)
+        _phase(report, callers, "while both were restarted in turns", restart)
         _phase(
-            told,
+            report,
             callers,
             "while one was killed as a whole",
-            lambda: _again(cluster, told, directory, "control-1", signal.SIGKILL),
+            lambda: _again(cluster, report, directory, "control-1", signal.SIGKILL),
         )
         callers.stop()
-        look(url, told, callers.made, {})
+        look(url, report, callers.made, {})
         traces = [name for name, process in cluster.processes.items() if "Traceback" in process.log()]
-        told.check(not traces, f"no process has told of a fault of its own ({traces})")
-    return 1 if told.problems else 0
+        report.check(not traces, f"no process has told of a fault of its own ({traces})")
+    return 1 if report.problems else 0
 
 
-def _phase(told: Told, callers: Callers, what: str, happens: Any) -> None:
+def _phase(report: Report, callers: Callers, what: str, happens: Any) -> None:
     calls, retried, began = callers.calls, callers.retried, time.monotonic()
     callers.slowest = 0.0
     callers.failed.clear()
     happens()
     time.sleep(1)
     took = time.monotonic() - began
-    told.check(
+    report.check(
         not callers.failed,
         f"{what}: {(callers.calls - calls) / took:.0f} calls a second, {callers.retried - retried} of"
         f" {callers.calls - calls} by another attempt, the slowest in {callers.slowest:.1f} s;"
@@ -241,10 +241,10 @@ def _phase(told: Told, callers: Callers, what: str, happens: Any) -> None:
     )
 
 
-def _again(cluster: Cluster, told: Told, directory: Path, name: str, number: signal.Signals) -> None:
+def _again(cluster: Cluster, report: Report, directory: Path, name: str, number: signal.Signals) -> None:
     process = cluster.processes[name]
     ready = process.log().count("\nready ")
-    told.say(f"{name} gets {number.name}")
+    report.say(f"{name} gets {number.name}")
     process.signal(number)
     wait_until(lambda: process.log().count("\nready ") > ready, 240, process.log)
     # As an operator has to, who takes the next one only then.

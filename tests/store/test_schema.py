@@ -72,7 +72,7 @@ def test_a_running_program_notices_that_it_is_too_old_writes_no_more_and_goes_on
     store: Store,
 ) -> None:
     watch = SchemaWatch(store)
-    watch.look_first()
+    watch.check_at_startup()
     guarded = store.only_when(watch.require)
     migrate_as_a_newer_program(store, f"{own_schema()}..9998")
     with capture_logs() as logs:
@@ -209,7 +209,7 @@ def test_a_running_program_notices_that_the_store_is_another_installations_and_g
     with store.write() as tx:
         tx.accounts.put(account)
     watch = SchemaWatch(store)
-    watch.look_first()
+    watch.check_at_startup()
     guarded = store.only_when(watch.require).only_while(watch.require_own_so_far)
     with capture_logs() as logs:
         # The same account's number says nothing: it is anybody's to choose.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hatchway.client.discovery.discovery import TunnelOptions
     from hatchway.client.discovery.plan import Route, TunnelPlan
     from hatchway.client.errors import NotOpened
-    from hatchway.client.tunnel.opening import Ahead
+    from hatchway.client.tunnel.opening import Preconnection
 
 
 @contextmanager
@@ -136,25 +136,29 @@ def open_tunnel(
         run(listen(plan, local_port, reporting(), bind_address or LOOPBACK))
         return 0
     cache = AnswerCache(profile, options) if options.private_ip_address is None else None
-    ahead: Ahead | None = None
+    preconnection: Preconnection | None = None
 
     def expected(plan: TunnelPlan) -> None:
-        from hatchway.client.tunnel.opening import Ahead
+        from hatchway.client.tunnel.opening import Preconnection
 
-        nonlocal ahead
-        ahead = Ahead(plan.route, profile.trusted)
+        nonlocal preconnection
+        preconnection = Preconnection(plan.route, profile.trusted)
 
     # Gateways move seldom: where one was is connected to while it is asked where it is.
     plan = plan_tunnel(profile, options, meanwhile=_load_what_carries_one, cache=cache, expected=expected)
-    if introduce and ahead is None:
+    if introduce and preconnection is None:
         expected(plan)
     prepare(plan)
-    _carry(plan, profile, options, cache, ahead)
+    _carry(plan, profile, options, cache, preconnection)
     return 0
 
 
 def _carry(
-    plan: TunnelPlan, profile: Profile, options: TunnelOptions, cache: AnswerCache | None, ahead: Ahead | None
+    plan: TunnelPlan,
+    profile: Profile,
+    options: TunnelOptions,
+    cache: AnswerCache | None,
+    preconnection: Preconnection | None,
 ) -> None:
     """On standard streams. What is not any more where it was does not come back, and an API that has just
     started may not know yet where its gateway is: so all that was not given is asked anew."""
@@ -169,7 +173,7 @@ def _carry(
     while True:
         try:
             waits = None if asks else retry_budget
-            relay_standard_streams(plan, profile.trusted, ahead, retry_budget=waits, tell=tell)
+            relay_standard_streams(plan, profile.trusted, preconnection, retry_budget=waits, tell=tell)
         except NotOpened as problem:
             # Nothing has been taken from standard input yet.
             if cache is not None:
@@ -184,7 +188,7 @@ def _carry(
             again = plan_tunnel(profile, options)
             if _is_silent(problem) and _routes(again) == _routes(plan):
                 raise
-            plan, ahead, remembered = again, None, False
+            plan, preconnection, remembered = again, None, False
         except TunnelClosed:
             if cache is not None:
                 cache.forget()

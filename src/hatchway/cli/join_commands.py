@@ -164,10 +164,10 @@ def _gone_on(directory: "DataDirectory", joined: "Joined", token: str) -> "JoinR
         CommandFailed: none was: it is a machine's that has joined.
     """
     from hatchway.failures import failures
-    from hatchway.machines.joining import gone_on
+    from hatchway.machines.joining import resume_join
 
     with failures():
-        result = gone_on(directory, joined, token)
+        result = resume_join(directory, joined, token)
     if result is None:
         raise CommandFailed(
             f"{directory.path} is {joined.machine_id}'s already: start its server, or let it join"

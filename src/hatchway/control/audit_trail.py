@@ -48,7 +48,7 @@ def success_record(plane: ControlPlane, state: RequestState, result: Mapping[str
     """The record of a call that is answered with `result`; what was only read is not repeated in it."""
     assert state.operation is not None
     elements: Any = None
-    if state.call is not None and (said := state.call.told) is not None:
+    if state.call is not None and (said := state.call.audited_answer) is not None:
         return _record(plane, state, response_elements=said.response_elements, additional=said.additional)
     if not state.operation.reads_only and result:
         shape = state.service.model.operation_model(state.operation.name).output_shape

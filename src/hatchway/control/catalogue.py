@@ -6,6 +6,7 @@ from typing import Final
 from hatchway.control import instance_connect
 from hatchway.control.cloudtrail import lookup_events
 from hatchway.control.ec2 import (
+    absent_networking,
     availability_zones,
     endpoints,
     instance_status,
@@ -13,7 +14,6 @@ from hatchway.control.ec2 import (
     instances,
     network,
     network_interfaces,
-    no_such_things,
     rule_changes,
     security_group_changes,
     security_group_rules,
@@ -31,6 +31,7 @@ from hatchway.control.hatchway_service import (
     tunnels,
 )
 from hatchway.control.iam import (
+    absent_credentials,
     access_keys,
     account,
     attachments,
@@ -40,7 +41,6 @@ from hatchway.control.iam import (
     identities,
     inline_policies,
     last_accessed,
-    other_credentials,
     policies,
     policy_versions,
     roles,
@@ -82,8 +82,8 @@ MODULES: Final = (
     lookup_events,
     network,
     network_interfaces,
-    no_such_things,
-    other_credentials,
+    absent_networking,
+    absent_credentials,
     policies,
     policy_versions,
     roles,

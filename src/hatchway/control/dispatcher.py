@@ -40,7 +40,7 @@ from hatchway.control.concurrency import (
     SlowCalls,
 )
 from hatchway.control.metrics import OTHER_SERVICE
-from hatchway.control.operations import Call, Late, Operation
+from hatchway.control.operations import Call, Operation, StalePreparation
 from hatchway.control.other_services import not_here, render
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import is_unforeseen, naming, throttled, to_service_error
@@ -220,9 +220,9 @@ class Dispatcher:
             while True:
                 try:
                     return self._write(
-                        operation, state, signature.access_key_id, prepared, may_be_late=left > 0
+                        operation, state, signature.access_key_id, prepared, may_be_stale=left > 0
                     )
-                except Late:
+                except StalePreparation:
                     left -= 1
                     assert operation.prepare is not None
                     with plane.store.read() as tx:
@@ -236,18 +236,18 @@ class Dispatcher:
         access_key_id: str,
         prepared: Any,
         *,
-        may_be_late: bool,
+        may_be_stale: bool,
     ) -> Reply:
         """
         Raises:
-            Late: see there.
+            StalePreparation: see there.
         """
         plane = self._plane
         # Only those who are who they say they are get to hold the write lock. Within it they are looked up
         # again, so that the decision and its effect are one.
         with plane.store.write() as tx:
             current = self._resolve(tx, access_key_id)
-            call = self._call(state, tx, current, prepared, may_be_late=may_be_late)
+            call = self._call(state, tx, current, prepared, may_be_stale=may_be_stale)
             result, reply = self._run(operation, state, call)
             plane.derive_granted(tx, state.now)
             tx.audit_records.add(success_record(plane, state, result))
@@ -299,7 +299,7 @@ class Dispatcher:
         caller: Caller,
         prepared: Any = None,
         *,
-        may_be_late: bool = False,
+        may_be_stale: bool = False,
     ) -> Call:
         plane = self._plane
         region = plane.arns.region
@@ -321,7 +321,7 @@ class Dispatcher:
             request_id=state.request.request_id,
             random_bytes=plane.random_bytes,
             prepared=prepared,
-            may_be_late=may_be_late,
+            may_be_stale=may_be_stale,
         )
         return state.call
 

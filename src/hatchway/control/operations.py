@@ -44,13 +44,13 @@ MOST_SECONDS_OF_CHECKS: Final = 1.0
 check of each, and those of a call that writes are made while nobody else can."""
 
 
-class Late(Exception):
-    """What an operation has prepared is not of the account as it is any more: it is prepared again."""
+class StalePreparation(Exception):
+    """The account has changed since the operation was prepared: prepare it again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the audit trail tells of an answer in place of it, where that may be large; and what besides."""
+class AuditedAnswer:
+    """What the audit trail records in place of an answer that may be large, and what it records besides."""
 
     response_elements: Mapping[str, Any]
     additional: Mapping[str, Any]
@@ -61,9 +61,9 @@ class Call:
     """One authenticated call of an operation, in its transaction.
 
     `context` holds the condition keys that do not depend on the operation. `authorization` is what
-    `authorize` found, for the audit trail; `told` what an operation has it tell. `prepared` is what the
-    operation's preparation gave; in one that follows on another that came late, what that gave. `may_be_late`
-    is whether the operation may raise `Late`: not without end.
+    `authorize` found, for the audit trail; `audited_answer` replaces the answer there. `prepared` is what the
+    operation's preparation returned; during a repeated preparation, what the previous one returned.
+    `may_be_stale` is whether the operation may raise `StalePreparation`: it may not do so without end.
     """
 
     tx: Transaction
@@ -78,9 +78,9 @@ class Call:
     request_id: str
     random_bytes: Callable[[int], bytes]
     prepared: Any = None
-    may_be_late: bool = False
+    may_be_stale: bool = False
     authorization: Authorization | None = field(default=None, init=False)
-    told: Told | None = field(default=None, init=False)
+    audited_answer: AuditedAnswer | None = field(default=None, init=False)
 
     def authorize(self, *checks: Check | Guard | Trust) -> None:
         """Returns when the caller has all these permissions and means the call.
@@ -123,7 +123,8 @@ class Operation:
     """`reads_only` operations run in a view that nothing can be changed through.
 
     `unsupported` are the parameters that it refuses: see `hatchway.control.unsupported`. `prepare` does the
-    long part of one that writes, in a view of before, while others may write; again when it was `Late`.
+    long part of one that writes, in an earlier view, while others may write; it runs again after
+    `StalePreparation`.
     """
 
     service: str

@@ -167,7 +167,7 @@ def _watches(store: Store, settings: Settings) -> Watches:
         SchemaMismatch, BeingRestored, MachineRemoved: this program, or this machine, cannot serve it.
     """
     watches = Watches(SchemaWatch(store), MachineMembership(store, settings.machine_id))
-    watches.schema.look_first()
+    watches.schema.check_at_startup()
     watches.membership.look()
     watches.membership.require()
     return watches

@@ -1,20 +1,20 @@
-"""The data plane: what carries tunnels.
+"""The data plane: it carries tunnels.
 
     run_gateway(settings, on_ready)
 
-One process serves many tunnels on one event loop; several share a port. `lifecycle` is the place to start
-reading: the life of one tunnel from top to bottom. Sockets, TLS and frames are `hatchway.transport`'s.
+One process serves many tunnels on one event loop; several processes share a port. Start reading with
+`lifecycle`: the life of one tunnel from top to bottom. Sockets, TLS and frames are in `hatchway.transport`.
 
-Each room imports those below it and none above:
+Each subpackage imports only those below it:
 
-| room | holds |
+| subpackage | holds |
 |---|---|
 | `worker` | one process, from its settings to the end of its drain |
 | `lifecycle` | the life of one tunnel: request, decision, upgrade, record, connection, end |
-| `trail`, `telemetry` | what the store is told of tunnels; what operators see of them |
-| `tunnel` | a tunnel that is open: its two connections and what passes between them |
-| `admission` | may it be opened: caller, policies, security groups; and how to say no |
-| `snapshot` | the account in memory, and keeping it up with the store |
+| `trail`, `telemetry` | what is written to the store about tunnels; metrics and traces for operators |
+| `tunnel` | an open tunnel: its two connections and the bytes that pass between them |
+| `admission` | whether a tunnel may be opened: caller, policies, security groups; the refusals |
+| `snapshot` | the account in memory, kept up to date with the store |
 """
 
 from hatchway.gateway.worker.process import run_gateway

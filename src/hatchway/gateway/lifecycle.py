@@ -11,8 +11,8 @@ import structlog
 
 from hatchway.domain.addresses import parse_address
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
-from hatchway.gateway.admission.decision import Admitted, Later, Refused
-from hatchway.gateway.admission.in_turn import InTurn
+from hatchway.gateway.admission.decision import Admitted, Deferred, Refused
+from hatchway.gateway.admission.deferral import DeferredRequests
 from hatchway.gateway.admission.refusal import (
     DRAINING,
     NO_SUCH_PATH,
@@ -25,7 +25,7 @@ from hatchway.gateway.admission.refusal import (
 )
 from hatchway.gateway.admission.request import PATH, claimed_key_id
 from hatchway.gateway.telemetry.metrics import REASON_NOT_RECORDED
-from hatchway.gateway.trail.trail import Carried, QuotaReached
+from hatchway.gateway.trail.trail import QuotaReached, TunnelSummary
 from hatchway.gateway.tunnel.closures import CLIENT_GONE, NOT_RECORDED, duration_reached
 from hatchway.gateway.tunnel.relay import Relay
 from hatchway.gateway.tunnel.target import Target
@@ -89,7 +89,7 @@ class DecisionPoint(Protocol):
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
-    ) -> Admitted | Refused | Later: ...
+    ) -> Admitted | Refused | Deferred: ...
 
     def explains(self, admitted: Admitted, now: datetime) -> bool: ...
 
@@ -99,7 +99,7 @@ class TunnelRecorder(Protocol):
 
     async def opened(self, admitted: Admitted, now: datetime) -> None: ...
     async def refused(self, refused: Refused, now: datetime) -> None: ...
-    async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None: ...
+    async def closed(self, admitted: Admitted, carried: TunnelSummary, now: datetime) -> None: ...
 
 
 class TunnelHandler:
@@ -144,7 +144,7 @@ class TunnelHandler:
         # What it is bound to it looks up here once, and at each line otherwise.
         self._log = log.bind()
         self._waiting = 0
-        self._in_turn = InTurn()
+        self._deferred_requests = DeferredRequests()
         self.draining = False
 
     async def serve(
@@ -205,10 +205,10 @@ class TunnelHandler:
             RequestRefused: this worker opens nothing now.
             ConnectionResetError: the client has gone meanwhile.
         """
-        decide = partial(self._decided, head, source_ip, request_id)
+        decide = partial(self._decide_now, head, source_ip, request_id)
         answer = decide()
-        if isinstance(answer, Later):
-            answer = await self._in_turn.decided(client, decide, answer)
+        if isinstance(answer, Deferred):
+            answer = await self._deferred_requests.decide_when_due(client, decide, answer)
         if not (isinstance(answer, Refused) and answer.perhaps_too_new) or self._waiting >= MOST_WAITING:
             return answer
         self._waiting += 1
@@ -219,9 +219,13 @@ class TunnelHandler:
         if client.is_gone:
             raise ConnectionResetError("the client left")
         answer = decide()
-        return await self._in_turn.decided(client, decide, answer) if isinstance(answer, Later) else answer
+        return (
+            await self._deferred_requests.decide_when_due(client, decide, answer)
+            if isinstance(answer, Deferred)
+            else answer
+        )
 
-    def _decided(self, head: Head, source_ip: str, request_id: str) -> Admitted | Refused | Later:
+    def _decide_now(self, head: Head, source_ip: str, request_id: str) -> Admitted | Refused | Deferred:
         if self.draining or self._asked_to_drain():
             raise RequestRefused(DRAINING)
         if not self._may_open():
@@ -397,7 +401,7 @@ class TunnelHandler:
     async def _close(self, admitted: Admitted, relay: Relay) -> None:
         closure = relay.closure or CLIENT_GONE
         cause = self._registry.cause(admitted.tunnel_id)
-        carried = Carried(relay.seconds, relay.bytes_in, relay.bytes_out, closure, cause)
+        carried = TunnelSummary(relay.seconds, relay.bytes_in, relay.bytes_out, closure, cause)
         seconds, bytes_in, bytes_out, _, _ = carried
         self._metrics.closed(closure)
         self._log.info(

@@ -170,7 +170,7 @@ def join(
     )
 
 
-def gone_on(directory: DataDirectory, joined: Joined, token: str) -> JoinResult | None:
+def resume_join(directory: DataDirectory, joined: Joined, token: str) -> JoinResult | None:
     """What a joining by this token has come to that was killed when all was in place, and was not told of as
     finished yet; None where there is none.
 

@@ -132,14 +132,14 @@ class ServerTls:
             OSError: see `server_context`.
         """
         self.context = server_context(*self._files, self._ciphers)
-        self._tell()
+        self._check_certificate()
 
-    def _tell(self) -> None:
+    def _check_certificate(self) -> None:
         """Tell the log of what is wrong with the certificate, and see until when it is good."""
         self._good_until = None
         # What OpenSSL takes and this does not is no reason to go without.
         with suppress(OSError, ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
-            self._good_until = _tell_of(self._files[0])
+            self._good_until = _valid_until(self._files[0])
 
     def read_again(self) -> None:
         """Have `follow` read the files again soon, changed or not: to be called in its event loop."""
@@ -168,13 +168,13 @@ class ServerTls:
                 self._read()
                 await asyncio.sleep(pause)
             elif self._good_until is not None and self._good_until < datetime.now(UTC):
-                self._tell()
+                self._check_certificate()
 
     def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_state(path) for path in self._files)
 
 
-def _tell_of(certificate: Path) -> datetime | None:
+def _valid_until(certificate: Path) -> datetime | None:
     """Until when it is good; None where it is not now.
 
     Raises:

@@ -254,7 +254,7 @@ def test_questions_sent_ahead_are_each_answered_by_a_server_that_answers_one_on_
     server.answers = [answer(200, b"<R><a>1</a></R>", headers="Connection: close\r\n")]
     asking = api_client(server)
     first, second = {"InstanceIds": ["i-1"]}, {"InstanceIds": ["i-2"]}
-    asking.ahead(("DescribeInstances", first), ("DescribeInstances", second))
+    asking.prefetch(("DescribeInstances", first), ("DescribeInstances", second))
     assert asking.describe_instances(**first) == asking.describe_instances(**second) == {"A": "1"}
     assert server.connections == 2
     asking.close()

@@ -18,7 +18,7 @@ from hatchway.client.connection.tls import Trust
 from hatchway.client.errors import GatewayUnreachable, TunnelClosed, TunnelRefused
 from hatchway.client.tunnel import opening
 from hatchway.client.tunnel.local import LocalEnd
-from hatchway.client.tunnel.opening import Ahead, not_reached, open_by_any, open_with_retries
+from hatchway.client.tunnel.opening import Preconnection, not_reached, open_by_any, open_with_retries
 from hatchway.client.tunnel.stream_relay import carry
 
 
@@ -43,7 +43,7 @@ def trust(gateway: StubGateway) -> Trust:
 
 def test_it_is_the_one_that_is_asked(gateway: StubGateway, trust: Trust, dialled: list[int]) -> None:
     plan = tunnel_plan(gateway)
-    open_by_any(plan, trust, Ahead(plan.route, trust)).sock.close()
+    open_by_any(plan, trust, Preconnection(plan.route, trust)).sock.close()
     assert (len(dialled), len(gateway.requests)) == (1, 1)
 
 
@@ -51,11 +51,11 @@ def test_one_that_was_closed_meanwhile_is_made_again(
     gateway: StubGateway, trust: Trust, dialled: list[int]
 ) -> None:
     plan = tunnel_plan(gateway)
-    ahead = Ahead(plan.route, trust)
-    ahead._thread.join(30)
-    assert ahead._sock is not None
-    ahead._sock.shutdown(socket.SHUT_RDWR)
-    open_by_any(plan, trust, ahead).sock.close()
+    preconnection = Preconnection(plan.route, trust)
+    preconnection._thread.join(30)
+    assert preconnection._sock is not None
+    preconnection._sock.shutdown(socket.SHUT_RDWR)
+    open_by_any(plan, trust, preconnection).sock.close()
     assert (len(dialled), len(gateway.requests)) == (2, 1)
 
 
@@ -63,9 +63,9 @@ def test_one_that_leads_elsewhere_is_not_asked(
     gateway: StubGateway, trust: Trust, dialled: list[int]
 ) -> None:
     plan = tunnel_plan(gateway)
-    ahead = Ahead(plan.route._replace(dns_name="localhost"), trust)
-    open_by_any(plan, trust, ahead).sock.close()
-    ahead._thread.join(30)
+    preconnection = Preconnection(plan.route._replace(dns_name="localhost"), trust)
+    open_by_any(plan, trust, preconnection).sock.close()
+    preconnection._thread.join(30)
     assert (len(dialled), len(gateway.requests)) == (2, 1)
 
 
@@ -85,13 +85,13 @@ def test_one_that_leads_elsewhere_is_closed_at_once_or_when_it_is_there(
 
     monkeypatch.setattr(opening, "connect", kept)
     plan = tunnel_plan(gateway)
-    ahead = Ahead(plan.route, trust)
+    preconnection = Preconnection(plan.route, trust)
     if is_there:
         may_connect.set()
-        ahead._thread.join(30)
-    assert ahead.take(plan.route._replace(dns_name="localhost"), time.monotonic() + 30) is None
+        preconnection._thread.join(30)
+    assert preconnection.take(plan.route._replace(dns_name="localhost"), time.monotonic() + 30) is None
     may_connect.set()
-    ahead._thread.join(30)
+    preconnection._thread.join(30)
     assert [sock.fileno() for sock in made] == [-1]
 
 
@@ -103,7 +103,7 @@ def test_what_one_fails_of_is_told_when_that_gateway_is_needed(
     with pytest.raises(
         GatewayUnreachable, match=r": Connection refused: no gateway listens there, or it is restarting"
     ):
-        open_by_any(gone, trust, Ahead(gone.route, trust))
+        open_by_any(gone, trust, Preconnection(gone.route, trust))
     assert dialled == [1, 1]
 
 

@@ -28,7 +28,7 @@ def upkeep_of(plane: ControlPlane, server: SharedServer, directory: Path) -> tup
         gateway_tls_key=certificate,
     )
     watches = Watches(SchemaWatch(plane.store), MachineMembership(plane.store, None))
-    watches.schema.look_first()
+    watches.schema.check_at_startup()
     return Upkeep(plane, settings, watches), watches
 
 

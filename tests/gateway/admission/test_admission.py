@@ -35,7 +35,7 @@ from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState, Rule
 from hatchway.gateway.admission.admission import NO_SIGNING_KEY, Admission
-from hatchway.gateway.admission.decision import Admitted, Later, Refused
+from hatchway.gateway.admission.decision import Admitted, Deferred, Refused
 from hatchway.gateway.admission.decision_time import AT_ONCE, SHARE, DecisionTime
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.tunnel.registry import Registry
@@ -82,7 +82,7 @@ def decide(
     carried: int = 0,
     max_tunnels: int | None = None,
     now: datetime | None = None,
-) -> Admitted | Refused | Later:
+) -> Admitted | Refused | Deferred:
     return admission(account, carried, max_tunnels).decide(
         asked,
         source_ip=source_ip,
@@ -92,12 +92,12 @@ def decide(
     )
 
 
-def refusal(answer: Admitted | Refused | Later) -> tuple[int, str]:
+def refusal(answer: Admitted | Refused | Deferred) -> tuple[int, str]:
     assert isinstance(answer, Refused)
     return answer.refusal.status.value, answer.refusal.error_code
 
 
-def admitted(answer: Admitted | Refused | Later) -> Admitted:
+def admitted(answer: Admitted | Refused | Deferred) -> Admitted:
     assert isinstance(answer, Admitted), answer
     return answer
 
@@ -550,7 +550,7 @@ def test_a_change_of_policy_is_seen_by_a_snapshot_that_follows(account: StoredAc
     snapshot.apply(account.store.changes())
     admission = new_admission(snapshot, Carries(0))
 
-    def ask() -> Admitted | Refused | Later:
+    def ask() -> Admitted | Refused | Deferred:
         return admission.decide(
             account.head("alice"), source_ip="192.0.2.7", request_id="r", tunnel_id="t", now=datetime.now(UTC)
         )
@@ -629,7 +629,7 @@ def test_whose_policies_take_long_comes_later_with_all_its_sessions_and_others_d
         snapshot, Registry(), decision_time=DecisionTime(lambda: 0.0, lambda: taking(AT_ONCE))
     )
 
-    def asks(user: str, address: str = "10.0.1.1") -> Admitted | Refused | Later:
+    def asks(user: str, address: str = "10.0.1.1") -> Admitted | Refused | Deferred:
         return slow.decide(
             account.head(user, privateIpAddress=address),
             source_ip="192.0.2.7",
@@ -642,10 +642,10 @@ def test_whose_policies_take_long_comes_later_with_all_its_sessions_and_others_d
     assert isinstance(asks("mallory", "10.0.1.2"), Admitted)
     for user in ("mallory", "on-call"):
         later = asks(user, "10.0.1.3")
-        assert isinstance(later, Later)
+        assert isinstance(later, Deferred)
         assert later.seconds == pytest.approx(AT_ONCE / SHARE)
-        assert refusal(later.otherwise) == (429, "ThrottlingException")
-        assert later.otherwise.authenticated
+        assert refusal(later.refusal) == (429, "ThrottlingException")
+        assert later.refusal.authenticated
     # What is decided already takes no time.
     assert isinstance(asks("mallory"), Admitted)
     assert isinstance(asks("alice"), Admitted)

@@ -28,7 +28,7 @@ from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.domain.account import AuditRecord
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState, Rule
-from hatchway.gateway.admission.decision import Admitted, Later, Refused
+from hatchway.gateway.admission.decision import Admitted, Deferred, Refused
 from hatchway.gateway.admission.decision_cache import (
     LARGEST,
     CachedDecision,
@@ -84,7 +84,7 @@ class Gateway:
         user_agent: str = "aws-cli/2.36",
         now: datetime | None = None,
         **parameters: Any,
-    ) -> Admitted | Refused | Later:
+    ) -> Admitted | Refused | Deferred:
         now = now or datetime.now(UTC)
         asked = head(self.account.target(user, now=now, **parameters))
         asked = replace(asked, headers=(asked.headers[0], ("user-agent", user_agent)))
@@ -93,18 +93,18 @@ class Gateway:
         )
 
 
-def opened(answer: Admitted | Refused | Later) -> AuditRecord:
+def opened(answer: Admitted | Refused | Deferred) -> AuditRecord:
     assert isinstance(answer, Admitted), answer
     return answer.call.record("OpenTunnel", "event-1", NOW, answer.additional_json)
 
 
-def reached(answer: Admitted | Refused | Later) -> str | None:
+def reached(answer: Admitted | Refused | Deferred) -> str | None:
     """None: it is; else why not."""
     assert isinstance(answer, Admitted), answer
     return answer.unreachable
 
 
-def code(answer: Admitted | Refused | Later) -> str:
+def code(answer: Admitted | Refused | Deferred) -> str:
     assert isinstance(answer, Refused)
     return answer.refusal.error_code
 

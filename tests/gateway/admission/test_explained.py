@@ -20,7 +20,7 @@ from tests.gateway.account import (
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState
 from hatchway.gateway.admission.admission import Admission
-from hatchway.gateway.admission.decision import Admitted, Later, Refused
+from hatchway.gateway.admission.decision import Admitted, Deferred, Refused
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.tunnel.registry import Registry
 
@@ -41,7 +41,9 @@ def admission(account: StoredAccount) -> Admission:
     return new_admission(snapshot, Registry())
 
 
-def answer(account: StoredAccount, *statements: dict[str, Any], **asked: Any) -> Admitted | Refused | Later:
+def answer(
+    account: StoredAccount, *statements: dict[str, Any], **asked: Any
+) -> Admitted | Refused | Deferred:
     document = {"Version": "2012-10-17", "Statement": list(statements)}
     if "alice" not in account.keys:
         account.user("alice", document)

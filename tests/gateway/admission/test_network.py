@@ -26,7 +26,7 @@ from tests.gateway.admission.test_admission import Carries, admitted, refusal
 from hatchway.domain.account import ApiAddress
 from hatchway.domain.addresses import parse_address
 from hatchway.domain.network import InstanceState, Rule, Vpc
-from hatchway.gateway.admission.decision import Admitted, Later, Refused
+from hatchway.gateway.admission.decision import Admitted, Deferred, Refused
 from hatchway.gateway.admission.network import Flow, network_problem
 from hatchway.gateway.admission.off_limits import OffLimits
 from hatchway.gateway.admission.served import Served
@@ -57,7 +57,7 @@ def ask(
     own: Own = GATEWAY,
     drain_ports: Collection[int] = (),
     **asked: Any,
-) -> Admitted | Refused | Later:
+) -> Admitted | Refused | Deferred:
     snapshot = snapshot_of(account)
     admission = new_admission(
         snapshot, Carries(0), vpcs=vpcs, endpoints=endpoints, own=own, drain_ports=drain_ports
@@ -224,7 +224,7 @@ def overlapping(account: StoredAccount) -> StoredAccount:
     return account
 
 
-def through_other(account: StoredAccount, **options: Any) -> Admitted | Refused | Later:
+def through_other(account: StoredAccount, **options: Any) -> Admitted | Refused | Deferred:
     return ask(account, instanceConnectEndpointId=OTHER_ENDPOINT, **options)
 
 

@@ -20,7 +20,7 @@ from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.admission.refusal import access_denied
 from hatchway.gateway.trail.pending_records import PendingRecords
-from hatchway.gateway.trail.trail import Carried, QuotaReached, Trail
+from hatchway.gateway.trail.trail import QuotaReached, Trail, TunnelSummary
 from hatchway.gateway.tunnel.closures import NOT_RECORDED
 from hatchway.store import Transaction
 from hatchway.transport.websocket.close import Closure
@@ -84,7 +84,7 @@ def test_a_tunnel_is_entered_when_it_opens_and_struck_out_when_it_ends(
     assert (tunnel.id, tunnel.gateway_id, tunnel.source_ip) == ("tun-1", "gw-1", "192.0.2.7")
     assert tunnel.expires_at - tunnel.opened_at == timedelta(seconds=3600)
 
-    carried = Carried(12.3456, 10, 20, Closure(4003, "Access revoked"))
+    carried = TunnelSummary(12.3456, 10, 20, Closure(4003, "Access revoked"))
     asyncio.run(books.closed(admitted("tun-1"), carried, NOW))
     with account.store.read() as tx:
         assert not tx.tunnels.find()
@@ -107,7 +107,7 @@ def test_the_end_of_a_tunnel_that_was_cut_says_why_as_any_record_is_written(
     books = trail(commits)
     cause = {"revocation": {"reason": 'a "key"\n', "checks": [1, None]}}
     asyncio.run(books.opened(admitted("tun-1"), NOW))
-    carried = Carried(1e-7, 0, 2**40, Closure(4003, 'Access "revoked"\u2028'), cause)
+    carried = TunnelSummary(1e-7, 0, 2**40, Closure(4003, 'Access "revoked"\u2028'), cause)
     asyncio.run(books.closed(admitted("tun-1"), carried, NOW))
     with account.store.read() as tx:
         (body,) = [record.body for record in tx.audit_records.find() if record.event_name == "CloseTunnel"]
@@ -198,7 +198,7 @@ async def settled(pending_records: PendingRecords) -> None:
     keeping.cancel()
 
 
-CARRIED = Carried(1.5, 10, 20, Closure(1000))
+CARRIED = TunnelSummary(1.5, 10, 20, Closure(1000))
 
 
 def test_an_end_that_cannot_be_entered_is_entered_once_it_can(

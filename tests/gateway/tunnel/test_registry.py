@@ -47,4 +47,4 @@ def test_what_is_kept_of_a_tunnel_is_all_but_how_it_was_decided() -> None:
     relay: Any = None
     dependencies = (("users", "a"),)
     assert Registry().add(opened, relay) == opened._replace(decision="", dependencies=dependencies)
-    assert opened.kept(()) == opened._replace(decision="", dependencies=())
+    assert opened.without_decision(()) == opened._replace(decision="", dependencies=())

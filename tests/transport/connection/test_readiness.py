@@ -317,7 +317,7 @@ def test_of_one_whose_turn_is_yet_to_come_the_core_s_loop_tells_once(monkeypatch
             assert max(counts) - min(counts) <= 1
             # What is new of one that waits is not lost.
             waiting = readiness._ready[0][0]
-            readiness._tell([(waiting, WRITABLE)])
+            readiness._serve_now([(waiting, WRITABLE)])
             assert dict(readiness._ready)[waiting] == READABLE | WRITABLE
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:

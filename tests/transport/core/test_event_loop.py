@@ -47,10 +47,10 @@ def test_streams_threads_timers_and_signals_work_as_on_any_loop() -> None:
         writer.close()
         server.close()
         assert await asyncio.to_thread(threading.get_ident) != threading.get_ident()
-        told = loop.create_future()
-        loop.add_signal_handler(signal.SIGUSR1, told.set_result, "told")
+        events = loop.create_future()
+        loop.add_signal_handler(signal.SIGUSR1, events.set_result, "told")
         loop.call_later(0.001, signal.raise_signal, signal.SIGUSR1)
-        assert await told == "told"
+        assert await events == "told"
 
     run(test)
 
@@ -73,12 +73,12 @@ def test_a_loop_reads_once_what_others_wake_it_by_and_comes_back_for_what_is_mor
     async def test() -> None:
         loop = cast("Any", asyncio.get_running_loop())
         wakes, loop._ssock = loop._ssock, Counted(loop._ssock)
-        told: list[int] = []
+        events: list[int] = []
         # As another thread does while the loop is at work.
         for number in range(5):
-            loop.call_soon_threadsafe(told.append, number)
+            loop.call_soon_threadsafe(events.append, number)
         await until(lambda: len(reads) == 3)
-        assert told == [0, 1, 2, 3, 4]
+        assert events == [0, 1, 2, 3, 4]
         assert reads == [b"\0\0", b"\0\0", b"\0"]
         # Where there is nothing, nothing happens.
         loop._read_from_self()
@@ -136,12 +136,12 @@ def test_timers_are_called_by_their_times_and_those_that_are_cancelled_are_forgo
 
 def test_what_a_call_raises_is_told_and_the_loop_goes_on() -> None:
     async def test() -> None:
-        loop, told = asyncio.get_running_loop(), list[dict[str, object]]()
-        loop.set_exception_handler(lambda _loop, context: told.append(context))
+        loop, events = asyncio.get_running_loop(), list[dict[str, object]]()
+        loop.set_exception_handler(lambda _loop, context: events.append(context))
         loop.call_soon(int, "no number")
         loop.call_later(0, int, "none either")
-        await until(lambda: len(told) == 2)
-        for context, text in zip(told, ("no number", "none either"), strict=True):
+        await until(lambda: len(events) == 2)
+        for context, text in zip(events, ("no number", "none either"), strict=True):
             assert "<class 'int'>" in str(context["message"])
             assert isinstance(context["exception"], ValueError)
             assert text in str(context["exception"])
@@ -240,21 +240,21 @@ def test_timers_that_are_cancelled_wake_nobody() -> None:
 
 def test_what_is_watched_no_more_is_not_told_though_it_has_come() -> None:
     async def test() -> None:
-        loop, told = asyncio.get_running_loop(), list[str]()
+        loop, events = asyncio.get_running_loop(), list[str]()
         one, other = socket.socketpair()
         with one, other:
 
             def first() -> None:
-                told.append("first")
+                events.append("first")
                 for each in (one, other):
                     loop.remove_reader(each)
 
             for each in (one, other):
                 each.send(b"x")
                 loop.add_reader(each, first)
-            await until(lambda: bool(told))
+            await until(lambda: bool(events))
             await asyncio.sleep(0)
-            assert told == ["first"]
+            assert events == ["first"]
 
     run(test)
 
@@ -365,14 +365,14 @@ def test_what_others_watch_is_told_to_them() -> None:
             loop.poller.register(one.fileno(), 1)
             other.send(b"x")
             await asyncio.sleep(0)
-            told: asyncio.Future[list[tuple[int, int]]] = loop.create_future()
+            events: asyncio.Future[list[tuple[int, int]]] = loop.create_future()
 
-            def tell(ready: list[tuple[int, int]]) -> None:
-                if not told.done():
-                    told.set_result(ready)
+            def on_other_events(ready: list[tuple[int, int]]) -> None:
+                if not events.done():
+                    events.set_result(ready)
 
-            loop.tell_others_to(tell)
-            assert await told == [(one.fileno(), 1)]
+            loop.on_other_events(on_other_events)
+            assert await events == [(one.fileno(), 1)]
             loop.poller.modify(one.fileno(), 4)
             loop.poller.unregister(one.fileno())
             with pytest.raises(OSError, match="No such file"):

@@ -58,7 +58,7 @@ from hatchway.transport.websocket.handshake import MAX_HEAD
 
 if TYPE_CHECKING:
     # The core may not be compiled: then these tests skip.
-    from hatchway.gateway.trail.trail import Carried
+    from hatchway.gateway.trail.trail import TunnelSummary
     from hatchway.transport.core._core import Context
 
 pytestmark = needs_core
@@ -141,10 +141,10 @@ def tunnel(
     context: Context,
     handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] = echo,
     loop: Loop = new_event_loop,
-) -> Carried:
+) -> TunnelSummary:
     """Have a client, in a thread, do what it does by a tunnel to a target. Returns what came of it."""
 
-    async def test() -> Carried:
+    async def test() -> TunnelSummary:
         async with target(handler) as port, running_gateway(Says(port), tls=lambda: context) as gateway:
             try:
                 await asyncio.to_thread(client, gateway)
@@ -441,7 +441,7 @@ def test_a_target_that_leaves_closes_the_tunnel(reset: bool, context: Context) -
     tunnel(client, context, leaves)
 
 
-class Told:
+class StubOutlet:
     """Whoever gets data."""
 
     outlet = -1
@@ -533,17 +533,19 @@ class Parser:
 
 
 @asynccontextmanager
-async def scripted(context: Context, *results: int) -> AsyncIterator[tuple[CoreConnection, Told, Parser]]:
+async def scripted(
+    context: Context, *results: int
+) -> AsyncIterator[tuple[CoreConnection, StubOutlet, Parser]]:
     """A connection of which the core tells these results, turn by turn."""
     one, other = socket.socketpair()
     one.setblocking(False)
     with other:
         connection = CoreConnection(Readiness(asyncio.get_running_loop()), one, context, Parsers())
-        told, parser = Told(), Parser()
-        connection.carry_to(told)
+        outlet, parser = StubOutlet(), Parser()
+        connection.carry_to(outlet)
         connection._websocket = cast("Any", parser)
         whole, connection._session = connection._session, cast("Any", Scripted(*results))
-        yield connection, told, parser
+        yield connection, outlet, parser
         connection._websocket, connection._session = None, whole
         connection.abort()
         await asyncio.sleep(0)
@@ -554,22 +556,22 @@ def test_it_has_the_core_go_on_while_reads_are_full_until_others_have_waited_lon
 ) -> None:
     async def test() -> None:
         full = 10 << SIZE_SHIFT | FULL
-        async with scripted(context, full, full, 7 << SIZE_SHIFT, full, full) as (connection, told, _):
+        async with scripted(context, full, full, 7 << SIZE_SHIFT, full, full) as (connection, outlet, _):
             monkeypatch.setattr(core_connection, "TURN", 60.0)
-            assert (connection.turn(), told.size) == (False, 27)
+            assert (connection.turn(), outlet.size) == (False, 27)
             monkeypatch.setattr(core_connection, "TURN", -1.0)
-            assert (connection.turn(), told.size) == (True, 47)
+            assert (connection.turn(), outlet.size) == (True, 47)
 
     run(test)
 
 
 def test_while_reads_are_full_the_core_goes_on_by_itself_if_it_knows_both_sockets(context: Context) -> None:
     async def test() -> None:
-        async with scripted(context, 10 << SIZE_SHIFT | FULL) as (connection, told, _):
+        async with scripted(context, 10 << SIZE_SHIFT | FULL) as (connection, outlet, _):
             pair = Pair(flags=0)
-            told.outlet = 7
+            outlet.outlet = 7
             connection.pair = cast("Any", pair)
-            assert (connection.turn(), told.size, pair.reads_client) == (False, 10, True)
+            assert (connection.turn(), outlet.size, pair.reads_client) == (False, 10, True)
             connection.pair = None
 
     run(test)
@@ -580,11 +582,11 @@ def test_what_the_core_leaves_to_python_goes_to_whom_it_is_for(context: Context)
         flags = REST | PLAIN | ENCRYPTED | COST | OUTGOING
         async with scripted(context, 4 << SIZE_SHIFT | flags, flags | FULL, NOTHING) as (
             connection,
-            told,
+            outlet,
             parser,
         ):
             assert connection.turn()
-            assert (told.size, bytes(told.data), parser.given) == (4, b"left", b"\x89\x00")
+            assert (outlet.size, bytes(outlet.data), parser.given) == (4, b"left", b"\x89\x00")
             assert connection._allowance is not None
             assert connection._encrypted is not None
             assert bytes(connection._encrypted) == b"records"
@@ -602,9 +604,9 @@ def test_a_client_that_closes_needs_no_parser_but_for_its_reason(
         for payload, code in ((b"\x0f\xa0", 4000), (b"", 1000), (b"\x0f\xa0for good", None)):
             said = frame(CLOSE, payload, key=b"1234")
             monkeypatch.setattr(Scripted, "plain", said)
-            async with scripted(context, PLAIN) as (connection, told, parser):
+            async with scripted(context, PLAIN) as (connection, outlet, parser):
                 assert not connection.turn()
-                assert (told.code, parser.given) == (code, said if code is None else b"")
+                assert (outlet.code, parser.given) == (code, said if code is None else b"")
 
     run(test)
 
@@ -612,9 +614,9 @@ def test_a_client_that_closes_needs_no_parser_but_for_its_reason(
 def test_one_that_is_slowed_stays_in_python_s_hands_while_reads_are_full(context: Context) -> None:
     async def test() -> None:
         full = 10 << SIZE_SHIFT | FULL
-        async with scripted(context, full, full, 7 << SIZE_SHIFT) as (connection, told, _):
+        async with scripted(context, full, full, 7 << SIZE_SHIFT) as (connection, outlet, _):
             connection._slowed = True
-            assert (connection.turn(), told.size, connection._slowed) == (False, 27, False)
+            assert (connection.turn(), outlet.size, connection._slowed) == (False, 27, False)
 
     run(test)
 
@@ -654,13 +656,13 @@ def test_what_was_read_of_a_client_that_is_dropped_is_handed_over(context: Conte
         one.setblocking(False)
         with other:
             connection = CoreConnection(Readiness(asyncio.get_running_loop()), one, context, Parsers())
-            told = Told()
-            connection.carry_to(told)
+            outlet = StubOutlet()
+            connection.carry_to(outlet)
             connection.pair = cast("Any", Pair(flags=8))
             connection._session = cast("Any", Session())
             assert connection.has_more
             connection.abort()
-            assert told.data == b"read before"
+            assert outlet.data == b"read before"
             await asyncio.sleep(0)
 
     run(test)

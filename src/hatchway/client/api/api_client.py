@@ -128,7 +128,7 @@ class ApiClient:
         """
         return self._answered("ec2", path, {})
 
-    def ahead(self, *questions: Question, service: str = "ec2") -> None:
+    def prefetch(self, *questions: Question, service: str = "ec2") -> None:
         """Send questions that will be asked, of EC2 and by `discover` or of another service, all at once. Who
         asks them then, by a method above and in the same words, waits for less.
 

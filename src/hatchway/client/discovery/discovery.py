@@ -127,7 +127,7 @@ def plan_tunnel(
     ec2 = None
     if address is None or dns_name is None:
         ec2 = profile.api_client
-        ec2.ahead(*_independent_questions(options))
+        ec2.prefetch(*_independent_questions(options))
         meanwhile()
     target = None
     places: list[Place] = []

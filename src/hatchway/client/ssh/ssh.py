@@ -285,7 +285,7 @@ def introduce(profile: Profile, instance_id: str, os_user: str, public_key: str)
         ApiError, NotConfigured: a call was refused or not answered.
     """
     client = profile.api_client
-    client.ahead((HOST_KEYS, {"InstanceIds": [instance_id]}), service="hatchway")
+    client.prefetch((HOST_KEYS, {"InstanceIds": [instance_id]}), service="hatchway")
     push_key(profile, instance_id, os_user, public_key)
     found = reported_keys(client, [instance_id])
     return None if found is None else found.get(instance_id, ())

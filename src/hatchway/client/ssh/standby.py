@@ -107,10 +107,10 @@ def _carry(
     plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: int, retry_budget: RetryBudget | None
 ) -> int:
     _let_go(kept=(2, listening.fileno(), watched))
-    from hatchway.client.tunnel.opening import Ahead
+    from hatchway.client.tunnel.opening import Preconnection
     from hatchway.client.tunnel.stream_relay import relay_standard_streams
 
-    ahead = Ahead(plan.route, trust)
+    preconnection = Preconnection(plan.route, trust)
     waiting = select.poll()
     waiting.register(listening, select.POLLIN)
     waiting.register(watched, select.POLLIN)
@@ -136,7 +136,7 @@ def _carry(
         if waits:
             os.dup2(streams[2], 2)
 
-    relay_standard_streams(plan, trust, ahead, retry_budget=retry_budget, host_speaks=host_speaks)
+    relay_standard_streams(plan, trust, preconnection, retry_budget=retry_budget, host_speaks=host_speaks)
     return 0
 
 

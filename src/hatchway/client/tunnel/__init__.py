@@ -1,25 +1,25 @@
-"""A tunnel: asked of a gateway, and its bytes carried from and to this machine.
+"""A tunnel, on the client's side: asked of a gateway, then carried from and to this machine.
 
-There are three ways to carry one. On standard streams `stream_relay` does it without an event loop, which
-would take too long to load. On a local port there may be many, in an event loop: by the compiled core where
-it is built, by Python where it is not. All three behave the same, and are tested together
-(`tests/client/carriers.py`).
+There are three ways to carry a tunnel. On standard streams `stream_relay` does it without an event loop,
+which would take too long to load. On a local port there may be many tunnels in one event loop
+(`asyncio_relay`): with the compiled core where it is built, with Python's `ssl` where it is not. All three
+behave the same and are tested together (`tests/client/carriers.py`).
 
 | module | holds |
 |---|---|
-| `attempts` | which endpoint is asked next, where one refuses; what a refusal means |
-| `opening` | asking a gateway for a tunnel, for `stream_relay` |
-| `frames` | the frames of a WebSocket. Pure |
+| `attempts` | which endpoint to ask next after a refusal; what a refusal means |
+| `opening` | asks a gateway for a tunnel, for `stream_relay` |
+| `frames` | WebSocket frames, the client's side. Pure |
 | `stream_relay` | one tunnel on standard streams |
 | `event_loop` | the event loop of local ports |
-| `tunnel` | opening any number of tunnels in it, and carrying them |
-| `relay` | the bytes of each of these, both ways, to the very last |
-| `asyncio_opening`, `asyncio_relay` | opening and carrying one, by the compiled core |
-| `python_session` | the core's part in that, where it is not |
-| `relay_limits` | what bounds all of them |
-| `local` | the near end: standard streams or a connection |
-| `signals` | ending a tunnel in order when told to |
-| `endless_reads` | and when its gateway has TLS read on and on |
-| `listener` | a local port, one tunnel for each connection |
-| `forward` | a host's port as a local one |
+| `tunnel` | opens tunnels in an event loop and carries them |
+| `asyncio_opening` | asks a gateway for a tunnel, for `asyncio_relay` |
+| `relay`, `asyncio_relay` | one tunnel in an event loop: its local end; its connection to the gateway |
+| `python_session` | TLS by Python's `ssl`, where the compiled core is not built |
+| `relay_limits` | limits and time-outs of all relays |
+| `local` | the local end: standard streams or a connection |
+| `signals` | signals that end a tunnel in order |
+| `read_watchdog` | ends a TLS read that goes on for ever |
+| `listener` | a local port, with one tunnel for each connection |
+| `forward` | which local port stands for a host's port |
 """

@@ -1,7 +1,7 @@
 """Asking a gateway for a tunnel: connection, TLS and the WebSocket's handshake, one after the other.
 
-`Ahead` has a connection made before it is known whether its gateway will be asked, which on a slow link takes
-as long as all other questions.
+`Preconnection` connects before it is known whether that gateway will be asked: on a slow link this takes as
+long as all other requests together.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from hatchway.client.errors import (
     printable,
 )
 from hatchway.client.tunnel.attempts import attempts, refusal
-from hatchway.client.tunnel.endless_reads import ended_by_signals
 from hatchway.client.tunnel.frames import accept_value
-from hatchway.client.tunnel.signals import waking
+from hatchway.client.tunnel.read_watchdog import watched_reads
+from hatchway.client.tunnel.signals import waking_on_signals
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
 
 if TYPE_CHECKING:
@@ -71,7 +71,10 @@ class Opened(NamedTuple):
 
 
 def open_with_retries(
-    plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None, retry_budget: RetryBudget | None = None
+    plan: TunnelPlan,
+    trust: Trust,
+    preconnection: Preconnection | None = None,
+    retry_budget: RetryBudget | None = None,
 ) -> Opened:
     """As `open_by_any`; where the gateways are just restarting, once more while the retry budget lasts.
 
@@ -83,13 +86,13 @@ def open_with_retries(
     """
     while True:
         try:
-            return open_by_any(plan, trust, ahead)
+            return open_by_any(plan, trust, preconnection)
         except NotOpened as problem:
             if not problem.restarting or retry_budget is None or not retry_budget.is_left(str(problem)):
                 raise
 
 
-def open_by_any(plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None) -> Opened:
+def open_by_any(plan: TunnelPlan, trust: Trust, preconnection: Preconnection | None = None) -> Opened:
     """By the first endpoint that does not refuse, the plan's own or another.
 
     Raises:
@@ -100,7 +103,7 @@ def open_by_any(plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None) -> O
     while True:
         until = time.monotonic() + CONNECT_TIMEOUT
         try:
-            sock = None if ahead is None else ahead.take(route, until)
+            sock = None if preconnection is None else preconnection.take(route, until)
             if sock is not None:
                 # It may have been closed for being idle, which is no fault of what is asked.
                 with suppress(GatewayUnreachable):
@@ -161,7 +164,7 @@ def ask(sock: ssl.SSLSocket, route: Route, target: str, until: float) -> Opened:
     key = base64.b64encode(os.urandom(16)).decode("ascii")
     reader = AnswerReader(receive, REFUSAL_LIMIT)
     try:
-        with unreachable(route), waking() as signals, ended_by_signals(sock, signals, until) as reads:
+        with unreachable(route), waking_on_signals() as signals, watched_reads(sock, signals, until) as reads:
             sock.settimeout(_left(until))
             with suppress(ConnectionError):
                 # What it said before it left is still to be read.
@@ -285,7 +288,7 @@ def _left(until: float) -> float:
     return left
 
 
-class Ahead:
+class Preconnection:
     """A connection to where a gateway was the last time, made in a thread; nothing is asked on it.
 
     Whoever goes elsewhere closes it.

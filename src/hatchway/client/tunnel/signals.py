@@ -64,7 +64,7 @@ def end_of(number: int) -> BaseException:
     return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
-class Noticed:
+class DeferredSignals:
     """Both are None where none is noticed.
 
     Attributes:
@@ -109,11 +109,11 @@ class Noticed:
 
 
 @contextmanager
-def noticed() -> Iterator[Noticed]:
+def deferring_signals() -> Iterator[DeferredSignals]:
     """Within it a signal that would end the process is noticed, and does nothing else."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     taken = [number for number in before if before[number] is not signal.SIG_IGN]
-    with waking(taken) as signals:
+    with waking_on_signals(taken) as signals:
         if signals.wakes is None:
             yield signals
             return
@@ -127,7 +127,7 @@ def noticed() -> Iterator[Noticed]:
 
 
 @contextmanager
-def waking(taken: Collection[int] = ()) -> Iterator[Noticed]:
+def waking_on_signals(taken: Collection[int] = ()) -> Iterator[DeferredSignals]:
     """Within it a signal that Python has a handler for, as it has for SIGINT, also wakes whoever waits for
     it, whatever the main thread does; `taken` are those that are noticed."""
     (wakes, woken), heard = os.pipe(), os.pipe()
@@ -138,10 +138,10 @@ def waking(taken: Collection[int] = ()) -> Iterator[Noticed]:
             before = signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         except ValueError:
             # Only the main thread is told of signals.
-            yield Noticed()
+            yield DeferredSignals()
             return
         try:
-            yield Noticed(wakes, heard, taken)
+            yield DeferredSignals(wakes, heard, taken)
         finally:
             signal.set_wakeup_fd(before)
     finally:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 from hatchway.client.errors import CONNECTION_LOST, NotCarried, TunnelClosed, printable
 from hatchway.client.tunnel import relay_limits
-from hatchway.client.tunnel.endless_reads import ended_by_signals
 from hatchway.client.tunnel.frames import (
     BINARY,
     CLOSE,
@@ -36,7 +35,8 @@ from hatchway.client.tunnel.frames import (
 )
 from hatchway.client.tunnel.local import parting, standard_streams
 from hatchway.client.tunnel.opening import open_with_retries
-from hatchway.client.tunnel.signals import noticed
+from hatchway.client.tunnel.read_watchdog import watched_reads
+from hatchway.client.tunnel.signals import deferring_signals
 from hatchway.domain.tunnel_protocol import END_OF_DATA
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from hatchway.client.connection.retry import RetryBudget
     from hatchway.client.connection.tls import Trust
     from hatchway.client.discovery.plan import TunnelPlan
-    from hatchway.client.tunnel.endless_reads import Reads
     from hatchway.client.tunnel.local import LocalEnd
-    from hatchway.client.tunnel.opening import Ahead, Opened
-    from hatchway.client.tunnel.signals import Noticed
+    from hatchway.client.tunnel.opening import Opened, Preconnection
+    from hatchway.client.tunnel.read_watchdog import ReadWatchdog
+    from hatchway.client.tunnel.signals import DeferredSignals
 
 MAX_FRAME: Final = 65_000
 """Bytes in a frame that we send, as in the AWS CLI."""
@@ -61,7 +61,7 @@ _MOST_READS: Final = 64
 def relay_standard_streams(
     plan: TunnelPlan,
     trust: Trust,
-    ahead: Ahead | None = None,
+    preconnection: Preconnection | None = None,
     *,
     retry_budget: RetryBudget | None = None,
     host_speaks: Callable[[], None] | None = None,
@@ -82,14 +82,16 @@ def relay_standard_streams(
         ClientError: as `tunnel.open_tunnel`.
     """
     with standard_streams() as local:
-        carry(plan, trust, local, ahead, retry_budget=retry_budget, host_speaks=host_speaks, tell=tell)
+        carry(
+            plan, trust, local, preconnection, retry_budget=retry_budget, host_speaks=host_speaks, tell=tell
+        )
 
 
 def carry(
     plan: TunnelPlan,
     trust: Trust,
     local: LocalEnd,
-    ahead: Ahead | None = None,
+    preconnection: Preconnection | None = None,
     *,
     retry_budget: RetryBudget | None = None,
     host_speaks: Callable[[], None] | None = None,
@@ -101,8 +103,8 @@ def carry(
         SystemExit, KeyboardInterrupt: a signal ended the tunnel, in order.
         ClientError: as `tunnel.open_tunnel`.
     """
-    opened = open_with_retries(plan, trust, ahead, retry_budget)
-    with opened.sock, noticed() as signals, ended_by_signals(opened.sock, signals) as reads:
+    opened = open_with_retries(plan, trust, preconnection, retry_budget)
+    with opened.sock, deferring_signals() as signals, watched_reads(opened.sock, signals) as reads:
         untaken = StreamRelay(opened, local, signals, reads, host_speaks).run()
         if untaken and tell is not None:
             tell(relay_limits.cut_short(untaken))
@@ -116,8 +118,8 @@ class StreamRelay:
         self,
         opened: Opened,
         local: LocalEnd,
-        signals: Noticed,
-        reads: Reads,
+        signals: DeferredSignals,
+        reads: ReadWatchdog,
         host_speaks: Callable[[], None] | None = None,
     ) -> None:
         self._sock, self._half_close, self._request_id = opened.sock, opened.half_close, opened.request_id

@@ -12,7 +12,7 @@
 | `rule_requests`, `cidrs` | rules and ranges as requests write them |
 | `security_group_uses` | what keeps a security group from being deleted |
 | `availability_zones` | the region, its zones, the account |
-| `no_such_things` | what only AWS's networks have |
+| `absent_networking` | what only AWS's networks have |
 | `tagging` | tags given, taken away and listed |
 | `resources` | the kinds of resources: ids, ARNs, condition keys, and the permission for an action on one |
 | `listing` | what every Describe operation does: ids, filters, pages |

@@ -14,7 +14,7 @@ from typing import Any, Final
 from hatchway.access.authorization import Check
 from hatchway.account.fleet import is_current, read_account, told_changes, told_counts, write_plan
 from hatchway.control.hatchway_service.turns import Turns
-from hatchway.control.operations import Call, Late, Result, Told, operation
+from hatchway.control.operations import AuditedAnswer, Call, Result, StalePreparation, operation
 from hatchway.fleet.account_view import AccountView
 from hatchway.fleet.declarations import Fleet
 from hatchway.fleet.export import export_view
@@ -65,14 +65,16 @@ def apply_fleet(call: Call) -> Result:
 
     plan = prepared.plan
     if not is_current(prepared.view, call.tx):
-        if call.may_be_late:
-            raise Late
+        if call.may_be_stale:
+            raise StalePreparation
         try:
             plan = make_plan(prepared.fleet, read_account(call.tx), now=call.now, prune=prune)
         except BadFleet as bad:
             raise _invalid(bad) from bad
     write_plan(call.tx, plan.writes)
-    call.told = Told(told_counts(plan), {"fileSha256": prepared.fleet.digest, **told_changes(plan)})
+    call.audited_answer = AuditedAnswer(
+        told_counts(plan), {"fileSha256": prepared.fleet.digest, **told_changes(plan)}
+    )
     return {"Plan": _result(plan)}
 
 

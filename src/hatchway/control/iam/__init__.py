@@ -9,7 +9,7 @@
 | `identities` | permissions boundaries; what renaming and deleting an identity takes |
 | `trusted_names` | users and roles in trust policies, when they are renamed or deleted |
 | `access_keys` | access keys of users and of the root user |
-| `other_credentials` | credentials that AWS has and nobody here |
+| `absent_credentials` | credentials that AWS has and nobody here |
 | `inline_policies` | inline policies of users, groups and roles |
 | `policies` | managed policies |
 | `policy_versions` | their versions |

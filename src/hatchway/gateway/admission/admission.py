@@ -27,7 +27,7 @@ from hatchway.gateway.admission.decision import (
     EVENT_SOURCE,
     Admitted,
     Call,
-    Later,
+    Deferred,
     Reevaluation,
     Refused,
 )
@@ -117,7 +117,7 @@ class Admission:
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
-    ) -> Admitted | Refused | Later:
+    ) -> Admitted | Refused | Deferred:
         """The decision on one request whose path and WebSocket headers are as they should be."""
         snapshot = self._snapshot
         arns = snapshot.arns
@@ -175,7 +175,7 @@ class Admission:
         maker_id = caller.principal.maker_id
         wait = self._time.wait(maker_id)
         if wait:
-            return Later(wait, maker_id, Refused(refusal=SLOW_TO_DECIDE, call=asking))
+            return Deferred(wait, maker_id, Refused(refusal=SLOW_TO_DECIDE, call=asking))
         with self._time.measured(maker_id):
             try:
                 authorization = self._authorize(caller, asking, request, (endpoint, instance), now)

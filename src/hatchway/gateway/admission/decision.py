@@ -100,7 +100,7 @@ class Admitted(NamedTuple):
     def source_ip(self) -> str:
         return self.call.source.source_ip
 
-    def kept(self, dependencies: tuple[Dependency, ...]) -> Admitted:
+    def without_decision(self, dependencies: tuple[Dependency, ...]) -> Admitted:
         """The same with these dependencies and without the decision, as it is kept while the tunnel lasts."""
         # `_replace` takes three times as long.
         return Admitted(*self[:8], "", self.principal_quota, dependencies, *self[11:])
@@ -136,15 +136,15 @@ class Refused:
     additional: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
-class Later(NamedTuple):
+class Deferred(NamedTuple):
     """Not decided yet, for decisions on what this principal asks for have taken more time than its share.
 
-    It is to be asked again after so many `seconds`, or refused as `otherwise`.
+    It is to be asked again after so many `seconds`, or refused as `refusal`.
     """
 
     seconds: float
     maker_id: str
-    otherwise: Refused
+    refusal: Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

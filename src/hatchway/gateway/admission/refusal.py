@@ -32,9 +32,9 @@ class Refusal:
 
     def body(self, request_id: str) -> bytes:
         """As clients print it, so it names the request by which its reasons can be found."""
-        told = {"ErrorCode": self.error_code, "Message": self.message, "RequestId": request_id}
+        fields = {"ErrorCode": self.error_code, "Message": self.message, "RequestId": request_id}
         more = {"Explanation": self.explanation} if self.explanation else {}
-        return json.dumps({**told, **more}).encode()
+        return json.dumps({**fields, **more}).encode()
 
 
 class RequestRefused(Exception):

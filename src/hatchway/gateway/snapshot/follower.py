@@ -102,14 +102,14 @@ class Follower:
 
     async def _due(self, notifications: ChangeNotifications) -> None:
         """Returns when it is time to look: because of what is told, or because somebody asks."""
-        told = asyncio.create_task(notifications.next())
+        notified = asyncio.create_task(notifications.next())
         asked = asyncio.create_task(self._asked_for())
         try:
-            done, _ = await asyncio.wait((told, asked), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((notified, asked), return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            told.cancel()
+            notified.cancel()
             asked.cancel()
 
     async def _asked_for(self) -> None:

@@ -1,11 +1,11 @@
-"""What operators see of tunnels, besides the log: metrics and traces.
+"""What operators see of tunnels besides the log: metrics and traces.
 
-What must hold here: names of metrics, their labels and the attributes of spans are an interface. No address
-of a client and no id is a label; nothing is done for each frame.
+Invariants: the names of metrics, their labels and the attributes of spans are an interface. No client address
+and no id is a label. Nothing is done for each frame.
 
 | module | holds |
 |---|---|
 | `metrics` | what a worker counts and measures |
-| `seconds` | how long something took, cheaply |
-| `tracing` | a tunnel's beginning and end as spans, when that is configured |
+| `histogram` | a cheap histogram of durations |
+| `tracing` | a tunnel's beginning and end as spans, when tracing is configured |
 """

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from hatchway.gateway.telemetry.seconds import Seconds
+from hatchway.gateway.telemetry.histogram import SecondsHistogram
 from hatchway.transport.listening.load_shedding import REASONS
 
 if TYPE_CHECKING:
@@ -79,17 +79,17 @@ class Metrics:
         )
         # With labels it takes as long to be found as to be counted.
         self._closed_of: dict[str, Counter] = {}
-        self.handshake_seconds = Seconds(
+        self.handshake_seconds = SecondsHistogram(
             "hatchway_handshake_seconds",
             "Time from a connection to the end of its request, including TLS.",
             registry=registry,
         )
-        self.connect_seconds = Seconds(
+        self.connect_seconds = SecondsHistogram(
             "hatchway_connect_seconds",
             "Time to connect to targets that answered.",
             registry=registry,
         )
-        self._lag_seconds = Seconds(
+        self._lag_seconds = SecondsHistogram(
             "hatchway_event_loop_lag_seconds",
             f"How late the event loop is, measured every {LAG_INTERVAL} s.",
             registry=registry,

@@ -109,14 +109,14 @@ class TunnelTrace:
         """Nothing more will be passed on."""
         traces, reason = self._traces, _reason(relay)
         code = (relay.closure or CLIENT_GONE).code
-        told: Attributes = {"hatchway.close.code": code, "hatchway.close.reason": reason}
+        attributes: Attributes = {"hatchway.close.code": code, "hatchway.close.reason": reason}
         error = _failure(reason)
         if self._opening is not None:
-            traces.end(self._opening, told, ended=traces.now(), error=error)
+            traces.end(self._opening, attributes, ended=traces.now(), error=error)
         elif self._open is not None:
             carried = {"hatchway.bytes.in": relay.bytes_in, "hatchway.bytes.out": relay.bytes_out}
-            told = {**self._known, **told, **carried}
-            traces.tell(self._open, "Tunnel", told, began=self._since, ended=traces.now(), error=error)
+            attributes = {**self._known, **attributes, **carried}
+            traces.tell(self._open, "Tunnel", attributes, began=self._since, ended=traces.now(), error=error)
 
     def _step(
         self,

@@ -52,7 +52,7 @@ class QuotaReached(Exception):
         self.overrun = overrun
 
 
-class Carried(NamedTuple):
+class TunnelSummary(NamedTuple):
     """What came of a tunnel: seconds, and payload bytes from the client and to it.
 
     `cause` is what else the audit trail is told of a tunnel that was cut.
@@ -136,7 +136,7 @@ class Trail:
         for record in self._refusals.take(self._new_id).records:
             self._pending_records.add(partial(_enter, entries=[record]))
 
-    async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None:
+    async def closed(self, admitted: Admitted, carried: TunnelSummary, now: datetime) -> None:
         """Enter the end of a tunnel that was entered as opened, now or later."""
         closing = self._closing(admitted, carried, now)
         try:
@@ -146,7 +146,7 @@ class Trail:
             self._pending_records.add(lambda tx: _enter(tx, [closing]))
             log.error("end of tunnel not recorded yet", tunnel_id=admitted.tunnel_id, **log_fields(problem))
 
-    def _closing(self, admitted: Admitted, carried: Carried, now: datetime) -> _Closing:
+    def _closing(self, admitted: Admitted, carried: TunnelSummary, now: datetime) -> _Closing:
         cause = f",{to_json(carried.cause)[1:-1]}" if carried.cause else ""
         closure, seconds = carried.closure, round(carried.duration, 3)
         additional = (
@@ -160,7 +160,7 @@ class Trail:
     def _undoing(self, opening: _Opening) -> Callable[[Transaction], None]:
         """The piece that enters that there was no tunnel, whether its opening was committed or not."""
         admitted, now = opening.admitted, opening.tunnel.opened_at
-        closing = self._closing(admitted, Carried(0.0, 0, 0, NOT_RECORDED), now)
+        closing = self._closing(admitted, TunnelSummary(0.0, 0, 0, NOT_RECORDED), now)
         outcome = _refusal_outcome(NOT_RECORDING, admitted.additional)
         refusal = to_record(admitted.call.event("OpenTunnel", opening.event_id, now, outcome), now)
 

@@ -1,7 +1,7 @@
-"""A tunnel that is open: two connections, what passes between them, and what ends it.
+"""An open tunnel: two connections, the bytes that pass between them, and what ends it.
 
-What must hold here: whoever holds a byte that is not passed on yet reads no more. Nothing here waits for the
-store, nor does anything for each frame that is not needed for each frame.
+Invariants: whoever holds a byte that has not been passed on yet reads no more. Nothing here waits for the
+store, and nothing is done for each frame that could be done less often.
 
 | module | holds |
 |---|---|
@@ -10,6 +10,6 @@ store, nor does anything for each frame that is not needed for each frame.
 | `relay` | what passes between client and target, from the upgrade to the end of both |
 | `closures` | why a tunnel ends: close codes and reasons. Pure |
 | `registry` | the tunnels that this worker carries |
-| `liveness` | tunnels on which nothing happens: pings, dead peers, the idle limit |
-| `revocation` | deciding on open tunnels again when what they depend on changes |
+| `liveness` | pings, dead peers and the idle limit |
+| `revocation` | repeated decisions on open tunnels when something that they depend on changes |
 """

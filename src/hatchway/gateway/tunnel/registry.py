@@ -82,12 +82,12 @@ class Registry:
         tunnel_id = admitted.tunnel_id
         # What the decision was made of, nobody needs while the tunnel lasts; the dependencies are shared.
         dependencies = self._dependencies[tunnel_id] = self._index.add(tunnel_id, admitted.dependencies)
-        kept = admitted.kept(dependencies)
-        self._tunnels[tunnel_id] = (kept, relay)
+        without_decision = admitted.without_decision(dependencies)
+        self._tunnels[tunnel_id] = (without_decision, relay)
         self._on_endpoint[admitted.request.endpoint_id] += 1
         self._of_principal[admitted.principal.maker_id] += 1
         self._empty.clear()
-        return kept
+        return without_decision
 
     def reindex(self, tunnel_id: str, dependencies: tuple[Dependency, ...]) -> None:
         """The decision on a tunnel that is being carried has these dependencies from now on."""

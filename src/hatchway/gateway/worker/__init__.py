@@ -1,13 +1,12 @@
-"""One process that serves tunnels: made of its settings, drained when told to stop.
+"""One process that serves tunnels: built from its settings, drained when told to stop.
 
-What must hold here: this room only puts the others together. What it decides is when: to listen, to drain, to
-end.
+Invariant: this package only assembles the others. It decides when to listen, to drain and to end.
 
 | module | holds |
 |---|---|
-| `process` | a worker as a process: port, user, key and store, which it takes before it serves |
-| `worker` | everything that it has, put together; when it listens, drains and ends |
-| `parts` | what it does all the time besides its tunnels, as one |
-| `drain_requests` | being asked by URL to take no more tunnels |
-| `new_ids` | ids of tunnels, requests and events |
+| `process` | the worker as a process: it takes port, user, key and store before it serves |
+| `worker` | the parts of a worker, assembled; when it listens, drains and ends |
+| `background_tasks` | the tasks that run beside the tunnels; the worker ends when one of them ends |
+| `drain_requests` | HTTP requests to stop accepting tunnels |
+| `id_generator` | ids of tunnels, requests and events |
 """

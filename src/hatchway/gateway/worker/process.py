@@ -59,7 +59,7 @@ def run_gateway(
         metrics = Metrics()
         replaces = supervised is not None and supervised.replaces
         drain = DrainRequests(settings.drain_notice)
-        told = stack.enter_context(
+        exporter = stack.enter_context(
             metrics_listener(metrics, settings.metrics, patient=replaces, drain=drain.answer)
         )
         # Before this process changes its user, as with the ports.
@@ -72,10 +72,10 @@ def run_gateway(
         store = Store.open(settings.store_url, read_timeout=SERVERS_READ_TIMEOUT)
         stack.callback(store.close)
         schema = SchemaWatch(store)
-        schema.look_first()
+        schema.check_at_startup()
         _require_own_key(store, gateway_key, settings.data_directory)
         membership = MachineMembership(store, settings.machine_id)
-        membership.look_first()
+        membership.check_at_startup()
         store = store.only_when(schema.require_own_in_session).only_while(schema.require_own_so_far)
         commits = GroupCommit(store)
         stack.callback(commits.close)
@@ -90,9 +90,9 @@ def run_gateway(
             most_pending=most_pending,
             traces=traces,
             supervised=supervised,
-            replaced=(lambda: None) if told is None else told.close,
+            replaced=(lambda: None) if exporter is None else exporter.close,
             drain=drain,
-            drain_ports=_drain_ports(settings, told),
+            drain_ports=_drain_ports(settings, exporter),
         )
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(worker.run(listener, on_ready))
@@ -116,7 +116,7 @@ def _require_own_key(store: Store, gateway_key: Vault, directory: DataDirectory)
         raise former_gateway_key(directory.gateway_key, os.environ)
 
 
-def _drain_ports(settings: Settings, told: MetricsListener | None) -> set[int]:
+def _drain_ports(settings: Settings, exporter: MetricsListener | None) -> set[int]:
     """Where this gateway and its siblings are asked to drain."""
-    own = [each.port for each in (settings.metrics, told) if each is not None]
+    own = [each.port for each in (settings.metrics, exporter) if each is not None]
     return {port for port in (*own, *settings.drain_ports) if port}

@@ -25,16 +25,16 @@ from hatchway.gateway.lifecycle import TunnelHandler
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.telemetry.tracing import TunnelTracing
+from hatchway.gateway.trail.byte_count_reports import ByteCountReports
 from hatchway.gateway.trail.lease import Lease
 from hatchway.gateway.trail.pending_records import PendingRecords
-from hatchway.gateway.trail.report import Report
 from hatchway.gateway.trail.trail import Trail
 from hatchway.gateway.tunnel.closures import GATEWAY_STOPPING, OUT_OF_TOUCH
 from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
-from hatchway.gateway.worker.new_ids import NewIds
-from hatchway.gateway.worker.parts import Parts
+from hatchway.gateway.worker.background_tasks import BackgroundTasks
+from hatchway.gateway.worker.id_generator import IdGenerator
 from hatchway.keys.key_files import former_gateway_key
 from hatchway.privileges import as_owner_of
 from hatchway.settings import Address, Cipher, Settings
@@ -191,7 +191,7 @@ class Worker:
 
         pending_records = PendingRecords(self._commits)
         sources = Sources(time.monotonic)
-        ids = NewIds()
+        ids = IdGenerator()
         trail = Trail(self._commits, self._worker_id, ids.event, pending_records)
 
         def may_open() -> bool:
@@ -241,7 +241,7 @@ class Worker:
             lease.watch(),
             pending_records.run(),
             trail.keep_counts(),
-            Report(self._commits, registry).run(),
+            ByteCountReports(self._commits, registry).run(),
             self._metrics.measure_lag(),
             self._revocation.run(),
             self._tls.follow(),
@@ -250,7 +250,7 @@ class Worker:
             # What it would need to go on is not given to it any more.
             self._membership.run(removed=lambda: registry.cut_all(GATEWAY_STOPPING)),
         ]
-        parts = Parts(work, stopping)
+        parts = BackgroundTasks(work, stopping)
         core = "compiled" if uses_core(self._settings) else "Python"
         log.info("gateway starts", address=str(address), worker_id=self._worker_id, core=core)
         on_ready(address)

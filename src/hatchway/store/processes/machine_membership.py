@@ -48,7 +48,7 @@ class MachineMembership:
         """Whether it was known the last time."""
         return self._problem is None
 
-    def look_first(self) -> None:
+    def check_at_startup(self) -> None:
         """Looks before anything is done.
 
         Where the database's role may not read which machines there are, this is said, and nobody looks again.

@@ -34,7 +34,7 @@ class SchemaWatch:
     def fits(self) -> bool:
         return self._problem is None
 
-    def look_first(self) -> None:
+    def check_at_startup(self) -> None:
         """Looks before anything is done.
 
         Raises:

@@ -85,7 +85,7 @@ class Readiness:
             self._epoll = loop.poller
             self._poll_untrusted: Callable[[], list[tuple[int, int]]] = loop.poller.greet
             loop.poller.greet_by(self._untrusted.fileno())
-            loop.tell_others_to(self._tell)
+            loop.on_other_events(self._serve_now)
         else:
             epoll = self._epoll = select.epoll()
             self._poll_now = partial(epoll.poll, 0, _MAX_EVENTS)
@@ -118,7 +118,7 @@ class Readiness:
         self._turns.append(watcher)
         self._schedule()
 
-    def _tell(self, ready: list[tuple[int, int]]) -> None:
+    def _serve_now(self, ready: list[tuple[int, int]]) -> None:
         """The loop has waited for these: serve them, before it calls what is to be called.
 
         So it calls at once what comes of them, and not after another look at what is ready.
@@ -192,10 +192,10 @@ class Readiness:
         self.loop.call_exception_handler({"message": "a connection had to be dropped", "exception": problem})
 
 
-def _once_each(told: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _once_each(ready: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Each descriptor where it comes first, with all its events: one that waits for its turn is told of at
     each look, and the queue would grow for as long as there is more to serve than there is time."""
     events: dict[int, int] = {}
-    for descriptor, event in told:
+    for descriptor, event in ready:
         events[descriptor] = events.get(descriptor, 0) | event
     return list(events.items())

@@ -46,7 +46,7 @@ class CoreLoop(asyncio.SelectorEventLoop):
     """Its turns, and what asks it for calls, are the core's too (loop.c).
 
     Attributes:
-        poller: what it waits by. Others may watch descriptors by it too: see `tell_others_to`.
+        poller: what it waits by. Others may watch descriptors by it too: see `on_other_events`.
         selector: the same as asyncio has it, for the descriptors that are its own.
     """
 
@@ -66,9 +66,9 @@ class CoreLoop(asyncio.SelectorEventLoop):
         self._handle = CORE.handle
         super().__init__(self.selector)
 
-    def tell_others_to(self, tell: Callable[[list[tuple[int, int]]], None]) -> None:
+    def on_other_events(self, callback: Callable[[list[tuple[int, int]]], None]) -> None:
         """Call this with the descriptors and events that are none of the loop's own."""
-        self.selector.tell = tell
+        self.selector.on_other_events = callback
 
     time = staticmethod(monotonic)
 
@@ -89,9 +89,9 @@ class CoreLoop(asyncio.SelectorEventLoop):
             context: Context | None = None,
         ) -> Any: ...
 
-    def take_events(self, told: list[tuple[int, int]]) -> None:
+    def take_events(self, events: list[tuple[int, int]]) -> None:
         """The poller tells of these descriptors and events."""
-        self._process_events(self.selector.sorted(told))
+        self._process_events(self.selector.sorted(events))
 
     def clear_timers(self) -> None:
         """Many timers are cancelled: keep the others."""
@@ -137,7 +137,7 @@ class _Selector(BaseSelector):
         self._poller = poller
         self._keys: dict[int, SelectorKey] = {}
         self._by_file: dict[FileDescriptorLike, SelectorKey] = {}
-        self.tell: Callable[[list[tuple[int, int]]], None] = _nobody
+        self.on_other_events: Callable[[list[tuple[int, int]]], None] = _ignore
 
     def register(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> SelectorKey:
         descriptor = fileobj if isinstance(fileobj, int) else fileobj.fileno()
@@ -159,20 +159,20 @@ class _Selector(BaseSelector):
         milliseconds = -1 if timeout is None else math.ceil(timeout * 1000) if timeout > 0 else 0
         return self.sorted(self._poller.poll(milliseconds))
 
-    def sorted(self, told: list[tuple[int, int]]) -> list[tuple[SelectorKey, int]]:
+    def sorted(self, events: list[tuple[int, int]]) -> list[tuple[SelectorKey, int]]:
         """Those of what the poller tells that are asyncio's own. Others are told of the rest."""
         ready, others = [], []
-        for descriptor, events in told:
+        for descriptor, mask in events:
             key = self._keys.get(descriptor)
             if key is None:
-                others.append((descriptor, events))
+                others.append((descriptor, mask))
                 continue
-            mask = (EVENT_READ if events & _NOT_WRITABLE else 0) | (
-                EVENT_WRITE if events & _NOT_READABLE else 0
+            wanted = (EVENT_READ if mask & _NOT_WRITABLE else 0) | (
+                EVENT_WRITE if mask & _NOT_READABLE else 0
             )
-            ready.append((key, mask & key.events))
+            ready.append((key, wanted & key.events))
         if others:
-            self.tell(others)
+            self.on_other_events(others)
         return ready
 
     def get_map(self) -> Mapping[FileDescriptorLike, SelectorKey]:
@@ -183,5 +183,5 @@ def _epoll_events(events: int) -> int:
     return (select.EPOLLIN if events & EVENT_READ else 0) | (select.EPOLLOUT if events & EVENT_WRITE else 0)
 
 
-def _nobody(_others: list[tuple[int, int]]) -> None:
+def _ignore(_others: list[tuple[int, int]]) -> None:
     """Before anybody else watches."""

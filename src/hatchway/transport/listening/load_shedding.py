@@ -36,7 +36,7 @@ class LoadShedding:
         """`clock` gives monotonic seconds."""
         self._clock = clock
         self._counts = dict.fromkeys(REASONS, 0)
-        self._told: dict[str, tuple[float, int]] = {}
+        self._logged: dict[str, tuple[float, int]] = {}
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -46,11 +46,11 @@ class LoadShedding:
     def add(self, reason: str, address: str, **more: str) -> None:
         """One more, from this address; the log has more of it."""
         self._counts[reason] += 1
-        at, count = self._told.get(reason, (0.0, 0))
+        at, count = self._logged.get(reason, (0.0, 0))
         now = self._clock()
         if count and now < at + LOG_INTERVAL:
             return
-        self._told[reason] = now, self._counts[reason]
+        self._logged[reason] = now, self._counts[reason]
         log.warning(
             "connections turned away",
             reason=reason,

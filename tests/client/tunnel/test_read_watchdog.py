@@ -13,17 +13,17 @@ import pytest
 
 from hatchway.client.discovery.plan import Route
 from hatchway.client.errors import GatewayUnreachable
-from hatchway.client.tunnel import endless_reads
-from hatchway.client.tunnel.endless_reads import ended_by_signals
+from hatchway.client.tunnel import read_watchdog
 from hatchway.client.tunnel.local import connection
 from hatchway.client.tunnel.opening import Opened, ask
-from hatchway.client.tunnel.signals import Noticed, noticed
+from hatchway.client.tunnel.read_watchdog import watched_reads
+from hatchway.client.tunnel.signals import DeferredSignals, deferring_signals
 from hatchway.client.tunnel.stream_relay import StreamRelay
 
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endless_reads, "_LOOK_INTERVAL", 0.01)
+    monkeypatch.setattr(read_watchdog, "_LOOK_INTERVAL", 0.01)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_signal_ends_a_tunnel_amid_key_updates_without_end(
     with local, far, Updating(fileno=os.dup(ours.fileno())) as sock:
         sock.setblocking(False)
         opened = Opened(cast("Any", sock), b"", False, None)
-        with noticed() as signals, ended_by_signals(sock, signals) as reads:
+        with deferring_signals() as signals, watched_reads(sock, signals) as reads:
             StreamRelay(opened, connection(local), signals, reads).run()
             with pytest.raises(SystemExit):
                 signals.raise_again()
@@ -106,7 +106,7 @@ def test_bytes_that_come_one_by_one_do_not_keep_a_signal_waiting(
     local, far = socket.socketpair()
     with local, far, Trickling(fileno=os.dup(pair[0].fileno())) as sock:
         opened = Opened(cast("Any", sock), b"", False, None)
-        with noticed() as signals, ended_by_signals(sock, signals) as reads:
+        with deferring_signals() as signals, watched_reads(sock, signals) as reads:
             StreamRelay(opened, connection(local), signals, reads).run()
         assert sock.reads_until_sent < 1_000
 
@@ -139,11 +139,11 @@ def test_a_read_that_begins_after_the_signal_was_heard_is_ended_too(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, _ = pair
-    with noticed() as signals:
+    with deferring_signals() as signals:
         os.kill(os.getpid(), signal.SIGTERM)
         while not signals.numbers:
             time.sleep(0.001)
-        with ended_by_signals(ours, signals) as reads, reads.one():
+        with watched_reads(ours, signals) as reads, reads.one():
             until = time.monotonic() + 30
             while time.monotonic() < until:
                 with suppress(BlockingIOError):
@@ -160,7 +160,7 @@ def test_a_read_is_ended_also_where_there_are_no_descriptors_left(
 ) -> None:
     ours, _ = pair
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with noticed() as signals, ended_by_signals(ours, signals) as reads, reads.one():
+    with deferring_signals() as signals, watched_reads(ours, signals) as reads, reads.one():
         # None but those of standard streams; poll(2) takes as many at once.
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
         try:
@@ -180,7 +180,7 @@ def test_a_read_is_ended_also_where_there_are_no_descriptors_left(
 @pytest.mark.usefixtures("late_signals_do_nothing")
 def test_what_reads_again_and_again_is_left_alone(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
-    with noticed() as signals, ended_by_signals(ours, signals) as reads:
+    with deferring_signals() as signals, watched_reads(ours, signals) as reads:
         os.kill(os.getpid(), signal.SIGINT)
         for _ in range(100):
             theirs.send(b"x")
@@ -194,7 +194,7 @@ def test_without_a_signal_a_read_may_take_as_long_as_it_likes(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = pair
-    with noticed() as signals, ended_by_signals(ours, signals) as reads, reads.one():
+    with deferring_signals() as signals, watched_reads(ours, signals) as reads, reads.one():
         time.sleep(0.3)
         theirs.send(b"x")
         assert ours.recv(1) == b"x"
@@ -202,6 +202,6 @@ def test_without_a_signal_a_read_may_take_as_long_as_it_likes(
 
 def test_where_no_signal_is_noticed_nobody_looks(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, _ = pair
-    with ended_by_signals(ours, Noticed()) as reads, reads.one():
+    with watched_reads(ours, DeferredSignals()) as reads, reads.one():
         assert reads.count == 1
     assert reads.count == 2

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from hatchway.gateway.telemetry.seconds import BOUNDS, Seconds
+from hatchway.gateway.telemetry.histogram import BOUNDS, SecondsHistogram
 
 moments = st.sampled_from(BOUNDS) | st.floats(0, 20)
 
@@ -12,7 +12,7 @@ moments = st.sampled_from(BOUNDS) | st.floats(0, 20)
 @given(st.lists(moments))
 def test_what_was_observed_is_exported_as_prometheus_own_histogram_has_it(observed: list[float]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    quick = Seconds("waited_seconds", "How long it took.", registry=ours)
+    quick = SecondsHistogram("waited_seconds", "How long it took.", registry=ours)
     usual = Histogram("waited_seconds", "How long it took.", buckets=BOUNDS, registry=theirs)
     for seconds in observed:
         quick.observe(seconds)

@@ -19,13 +19,13 @@ INTERVAL: Final = 5.0
 log = structlog.get_logger("hatchway.gateway")
 
 
-class Report:
+class ByteCountReports:
     """One worker's report: of the tunnels that have carried something since the last one."""
 
     def __init__(self, commits: GroupCommit, registry: Registry) -> None:
         self._commits = commits
         self._registry = registry
-        self._told: dict[str, tuple[int, int]] = {}
+        self._reported: dict[str, tuple[int, int]] = {}
 
     async def run(self) -> None:
         """Report again and again."""
@@ -33,21 +33,21 @@ class Report:
         while True:
             await asyncio.sleep(INTERVAL)
             try:
-                await self.tell()
+                await self.report_once()
                 failing = False
             except Exception as problem:
                 if not failing:
                     log.warning("bytes not reported", **log_fields(problem))
                 failing = True
 
-    async def tell(self) -> None:
+    async def report_once(self) -> None:
         """Report once, in one piece of the next transaction."""
         counts = {admitted.tunnel_id: (relay.bytes_in, relay.bytes_out) for admitted, relay in self._registry}
         news = {
             tunnel_id: count
             for tunnel_id, count in counts.items()
-            if count != self._told.get(tunnel_id, (0, 0))
+            if count != self._reported.get(tunnel_id, (0, 0))
         }
         if news:
             await asyncio.wrap_future(self._commits.submit(lambda tx: tx.report_bytes(news)))
-        self._told = counts
+        self._reported = counts

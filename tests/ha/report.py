@@ -3,7 +3,7 @@
 import time
 
 
-class Told:
+class Report:
     """What happened, as lines with the seconds since the beginning."""
 
     def __init__(self) -> None:

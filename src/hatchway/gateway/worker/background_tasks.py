@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("hatchway.gateway")
 
-PART_ENDED: Final = -2
+TASK_ENDED: Final = -2
 """Instead of a signal: something that this process always does has ended."""
 
 
-class PartEnded(Exception):
+class BackgroundTaskEnded(Exception):
     """Something that a worker always does has ended, though nothing told it to."""
 
 
-class Parts:
+class BackgroundTasks:
     """What a worker does besides its tunnels, as long as it is there.
 
     Without one of them, what may be open no more would stay open. So when one ends, the tunnels are closed at
@@ -41,7 +41,7 @@ class Parts:
         log.error("gateway cannot go on: a part of it has ended", part=task.get_name(), exc_info=problem)
         self._ended = self._ended or task
         for _ in range(2):
-            self._stopping.put_nowait(PART_ENDED)
+            self._stopping.put_nowait(TASK_ENDED)
 
     def cancel(self) -> None:
         for task in self._tasks:
@@ -57,4 +57,4 @@ class Parts:
             PartEnded: one has ended by itself.
         """
         if self._ended is not None:
-            raise PartEnded(self._ended.get_name()) from self._ended.exception()
+            raise BackgroundTaskEnded(self._ended.get_name()) from self._ended.exception()

@@ -22,7 +22,7 @@ BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 _LABELS: Final = (*(str(bound) for bound in BOUNDS), "+Inf")
 
 
-class Seconds(Collector):
+class SecondsHistogram(Collector):
     """What `prometheus_client.Histogram` exports, for one thread that observes, while any may ask.
 
     That one takes a lock for each number, and five times as long.

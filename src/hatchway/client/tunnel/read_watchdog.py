@@ -20,7 +20,7 @@ from hatchway.client.tunnel import relay_limits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hatchway.client.tunnel.signals import Noticed
+    from hatchway.client.tunnel.signals import DeferredSignals
 
 _LOOK_INTERVAL: Final = 0.1
 _LOOKS: Final = 10
@@ -28,7 +28,7 @@ _LOOKS: Final = 10
 nothing, it takes microseconds."""
 
 
-class Reads:
+class ReadWatchdog:
     """Those from one gateway.
 
     Attributes:
@@ -51,14 +51,16 @@ class Reads:
 
 
 @contextmanager
-def ended_by_signals(sock: socket.socket, signals: Noticed, until: float | None = None) -> Iterator[Reads]:
+def watched_reads(
+    sock: socket.socket, signals: DeferredSignals, until: float | None = None
+) -> Iterator[ReadWatchdog]:
     """Within it a read of `sock` that goes on and on after a signal finds that the connection has ended. What
     was written is lost with it, as far as the gateway had not taken it.
 
     Args:
         until: when it is ended without a signal too (`time.monotonic`); None for never.
     """
-    reads = Reads()
+    reads = ReadWatchdog()
     wakes = [each for each in (signals.wakes, signals.heard) if each is not None]
     if not wakes and until is None:
         yield reads
@@ -75,7 +77,7 @@ def ended_by_signals(sock: socket.socket, signals: Noticed, until: float | None 
         os.close(ends)
 
 
-def _watch(descriptor: int, wakes: list[int], until: float | None, over: int, reads: Reads) -> None:
+def _watch(descriptor: int, wakes: list[int], until: float | None, over: int, reads: ReadWatchdog) -> None:
     is_over, either = select.poll(), select.poll()
     is_over.register(over, select.POLLIN)
     # The relay may hear of a signal first, and read later.

@@ -15,7 +15,7 @@ _POOL: Final = 4096
 """Random bytes asked for at once: the kernel gives many for little more than what ten cost."""
 
 
-class NewIds:
+class IdGenerator:
     """Makes them. They are unique, and no secrets. For one thread."""
 
     def __init__(
