@@ -9,20 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from hatchway.gateway.tunnel.states import (
-    CLIENT,
-    TARGET,
-    TUNNEL,
-    ClientState,
-    TargetState,
-    TunnelState,
-)
+from hatchway.gateway.tunnel.state_tables import CLIENT, TARGET, TUNNEL, ClientState, TargetState, TunnelState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from enum import StrEnum
 
-    from hatchway.gateway.tunnel.states import Table
+    from hatchway.gateway.tunnel.state_tables import Table
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "tunnel-states.md"
 BEGIN: Final = "<!-- scripts/draw_states.py: begin -->\n"

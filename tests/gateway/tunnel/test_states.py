@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import pytest
 from scripts.draw_states import PAGE, put
 
-from hatchway.gateway.tunnel.states import (
-    ANSWERED,
+from hatchway.gateway.tunnel.events import Action, Event
+from hatchway.gateway.tunnel.state_tables import (
+    ACCEPTS_FRAMES,
     CLIENT,
-    LISTENED_TO,
-    PASSED_ON,
-    SENT_TO,
+    FORWARDS_INPUT,
+    FORWARDS_OUTPUT,
+    MAY_SEND_FRAMES,
     TARGET,
     TUNNEL,
-    Action,
     ClientState,
-    Event,
     TargetState,
     TunnelState,
-    TunnelStates,
 )
+from hatchway.gateway.tunnel.states import TunnelStates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,7 +56,7 @@ def test_a_client_that_closes_is_answered_and_its_target_gets_a_fin() -> None:
 
 def test_a_target_that_closes_still_gets_what_the_client_sends_before_its_answer() -> None:
     states = converse(CONNECTED, (e.TARGET_FIN, [a.SEND_CLOSE, a.RECORD_CLOSURE]))
-    assert states.client in PASSED_ON
+    assert states.client in FORWARDS_INPUT
     assert states.tunnel is TunnelState.CARRYING
     for event, actions in (
         (e.CLIENT_CLOSE_FRAME, [a.DELIVER_FRAMES, a.HANG_UP, a.CLOSE_TARGET, a.REPORT_ENDED]),
@@ -69,7 +68,7 @@ def test_a_target_that_closes_still_gets_what_the_client_sends_before_its_answer
 
 def test_a_client_that_ends_its_direction_hears_its_target_to_the_end() -> None:
     states = converse(CONNECTED, (e.CLIENT_END, [a.DELIVER_FRAMES, a.END_TARGET_INPUT]), half_close=True)
-    assert states.client in SENT_TO
+    assert states.client in FORWARDS_OUTPUT
     assert states.tunnel is TunnelState.CARRYING
     for event, actions in (
         (e.TARGET_FIN, [a.SEND_CLOSE, a.RECORD_CLOSURE, a.CLOSE_TARGET, a.REPORT_ENDED]),
@@ -82,7 +81,7 @@ def test_a_client_that_ends_its_direction_hears_its_target_to_the_end() -> None:
 
 def test_a_client_is_told_that_its_target_has_ended_and_sends_on_until_it_ends_too() -> None:
     states = converse(CONNECTED, (e.TARGET_FIN, [a.SEND_END]), half_close=True)
-    assert states.client in PASSED_ON
+    assert states.client in FORWARDS_INPUT
     for event, actions in (
         (e.CLIENT_END, [a.DELIVER_FRAMES, a.SEND_CLOSE, a.RECORD_CLOSURE, a.CLOSE_TARGET, a.REPORT_ENDED]),
         (e.CLIENT_CLOSE_FRAME, [a.HANG_UP]),
@@ -144,8 +143,8 @@ def test_a_tunnel_that_is_cut_passes_nothing_on_and_goes_step_by_step() -> None:
             [a.SEND_CLOSE, a.RESUME_CLIENT, a.RECORD_CLOSURE, a.SEND_FIN, a.START_CUT_TIMER, a.REPORT_ENDED],
         ),
     )
-    assert states.client in LISTENED_TO
-    assert states.client not in PASSED_ON
+    assert states.client in ACCEPTS_FRAMES
+    assert states.client not in FORWARDS_INPUT
     for event, actions in (
         (e.CUT, []),
         (e.CUT_TIMEOUT, [a.ABORT_CLIENT, a.START_LINGER_TIMER]),
@@ -367,7 +366,7 @@ def move(before: Place, world: World, event: Event) -> Move:
     actions = states.on(event)
     for action in actions:
         world = world.done(action, event)
-    if states.target in (TargetState.OPEN, TargetState.FIN_RECEIVED) and states.client in PASSED_ON:
+    if states.target in (TargetState.OPEN, TargetState.FIN_RECEIVED) and states.client in FORWARDS_INPUT:
         # What comes from the client from now on may fill the target's buffer.
         world = replace(world, held=True)
     return Move(before, event, actions, place(states), world)
@@ -396,9 +395,9 @@ def test_there_is_at_most_one_close_frame_and_one_closure_and_nothing_is_sent_af
     # Twice would have failed on the walk.
     for made in walk:
         client, _, _ = made.after
-        if client in SENT_TO:
+        if client in FORWARDS_OUTPUT:
             assert not made.world.close_sent
-        assert made.world.closure_recorded == (client not in ANSWERED)
+        assert made.world.closure_recorded == (client not in MAY_SEND_FRAMES)
 
 
 def test_no_state_is_come_back_to(walk: list[Move]) -> None:
@@ -426,7 +425,7 @@ def test_what_only_aborts_or_hangs_up_leads_nowhere_until_the_connection_is_lost
 def test_nothing_is_passed_on_once_a_tunnel_is_cut_or_the_target_has_its_fin(walk: list[Move]) -> None:
     for made in walk:
         client, target, _ = made.after
-        if client in PASSED_ON:
+        if client in FORWARDS_INPUT:
             assert not made.world.cut
             assert not made.world.fin_sent
         if client is ClientState.CUT or target is TargetState.CANCELLED:
@@ -437,7 +436,7 @@ def test_what_came_before_the_end_is_passed_on(walk: list[Move]) -> None:
     for made in walk:
         client, target, _ = made.before
         ends = (e.CLIENT_CLOSE_FRAME, e.CLIENT_FAULT, *([] if target is TargetState.GONE else [e.CLIENT_END]))
-        if client in PASSED_ON and made.event in ends:
+        if client in FORWARDS_INPUT and made.event in ends:
             assert made.actions[0] is a.DELIVER_FRAMES
         if target is not TargetState.CANCELLED and made.event is e.TARGET_CONNECTED:
             assert a.DELIVER_HELD in made.actions
@@ -449,12 +448,12 @@ def test_a_client_that_has_left_is_not_listened_to_and_its_target_hears_of_it(wa
     for made in walk:
         client, target, _ = made.after
         if made.world.client in ("disconnecting", "lost"):
-            assert client not in LISTENED_TO
-        if client not in PASSED_ON:
+            assert client not in ACCEPTS_FRAMES
+        if client not in FORWARDS_INPUT:
             assert target not in (TargetState.CONNECTING, TargetState.OPEN, TargetState.FIN_RECEIVED)
-        if client not in PASSED_ON | SENT_TO:
+        if client not in FORWARDS_INPUT | FORWARDS_OUTPUT:
             assert target not in (TargetState.CONNECTING_TO_ANSWER, TargetState.ANSWERING)
-        if client not in PASSED_ON and target is not TargetState.CONNECTING_TO_ANSWER:
+        if client not in FORWARDS_INPUT and target is not TargetState.CONNECTING_TO_ANSWER:
             assert made.world.target != "connected" or made.world.fin_sent or target is TargetState.CANCELLED
             assert made.world.target != "ended" or made.world.closing
         if target in (TargetState.FIN_SENT, TargetState.ANSWERING):
@@ -487,7 +486,7 @@ def test_an_end_is_reported_as_soon_as_one_side_is_over_and_the_tunnel_gone_when
     for made in walk:
         client, target, _ = made.after
         world = made.world
-        assert world.ended == (client not in PASSED_ON | SENT_TO or target is TargetState.GONE)
+        assert world.ended == (client not in FORWARDS_INPUT | FORWARDS_OUTPUT or target is TargetState.GONE)
         assert world.gone == (world.client == "lost" and world.target in ("lost", "never"))
         assert not (world.gone and world.cut_timer)
 
@@ -549,7 +548,7 @@ def test_what_cannot_happen_drops_both_connections_once_and_for_all(walk: list[M
             assert actions[0] is a.LOG_FAILURE
             assert {a.ABORT_CLIENT, a.ABORT_TARGET, a.REPORT_ENDED, a.REPORT_GONE} <= set(actions)
             assert states.failure == f"{event} in {', '.join(at)}"
-            assert states.client not in LISTENED_TO
+            assert states.client not in ACCEPTS_FRAMES
             for later in Event:
                 assert states.on(later) == (a.ABORT_CLIENT, a.ABORT_CONNECTING, a.ABORT_TARGET)
             assert states.fail("once more") == (a.ABORT_CLIENT, a.ABORT_CONNECTING, a.ABORT_TARGET)

@@ -6,7 +6,8 @@ store, and nothing is done for each frame that could be done less often.
 | module | holds |
 |---|---|
 | `target` | the target's side: what it sends, as frames |
-| `states` | the states of the two sides and of the tunnel, as tables. Pure |
+| `states` | the state of a tunnel: it takes events and returns actions. Pure |
+| `events`, `state_tables` | its events and actions; the tables of its three state machines. Pure |
 | `relay` | what passes between client and target, from the upgrade to the end of both |
 | `closures` | why a tunnel ends: close codes and reasons. Pure |
 | `registry` | the tunnels that this worker carries |

@@ -27,18 +27,17 @@ from hatchway.gateway.tunnel.closures import (
     TARGET_UNREACHABLE,
     TEXT_REFUSED,
 )
-from hatchway.gateway.tunnel.states import (
-    ANSWERED,
-    LISTENED_TO,
-    PASSED_ON,
-    SENT_TO,
-    WAITED_FOR,
-    Action,
+from hatchway.gateway.tunnel.events import Action, Event
+from hatchway.gateway.tunnel.state_tables import (
+    ACCEPTS_FRAMES,
+    AWAITS_CLIENT,
+    FORWARDS_INPUT,
+    FORWARDS_OUTPUT,
+    MAY_SEND_FRAMES,
     ClientState,
-    Event,
     TargetState,
-    TunnelStates,
 )
+from hatchway.gateway.tunnel.states import TunnelStates
 from hatchway.gateway.tunnel.target import LINGER, Target
 from hatchway.transport.connection.allowance import CONTROL_FRAME
 from hatchway.transport.connection.tcp import Hold
@@ -153,7 +152,7 @@ class Relay:
     def undelivered(self) -> int:
         """Bytes passed on that nobody has acknowledged: of a client's, where it is waited for."""
         to_target = 0 if self._target is None else self._target.unsent
-        return to_target + (self._client.owed if self._states.client in WAITED_FOR else 0)
+        return to_target + (self._client.owed if self._states.client in AWAITS_CLIENT else 0)
 
     def _on(self, event: Event, closure: Closure = CLIENT_GONE) -> None:
         """Do what is to be done about an event. `closure` is why the tunnel ends, if it ends by this."""
@@ -425,7 +424,12 @@ class Relay:
 
 
 _FRAMES: Final = {
-    state: (state in LISTENED_TO, state in PASSED_ON, state in SENT_TO, state in ANSWERED)
+    state: (
+        state in ACCEPTS_FRAMES,
+        state in FORWARDS_INPUT,
+        state in FORWARDS_OUTPUT,
+        state in MAY_SEND_FRAMES,
+    )
     for state in ClientState
 }
 """What each state of the client's side says of frames."""
