@@ -23,7 +23,7 @@ from hatchway.access.principal import Principal, PrincipalType
 from hatchway.audit.events import EventSource
 from hatchway.domain.addresses import parse_address
 from hatchway.gateway.admission.decision import Admitted, Call, Refused
-from hatchway.gateway.lifecycle import TunnelHandler
+from hatchway.gateway.lifecycle import TunnelHandler, WorkerHooks
 from hatchway.gateway.telemetry.metrics import Metrics
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.transport.listening.listener import Listener
@@ -168,11 +168,13 @@ async def running_gateway(
         registry=registry,
         metrics=metrics,
         sources=sources,
-        may_open=lambda: True,
-        clock=lambda: datetime.now(UTC),
-        new_request_id=lambda: f"id-{next(ids)}",
-        new_tunnel_id=lambda: f"tun-{next(ids)}",
-        caught_up=says.caught_up,
+        hooks=WorkerHooks(
+            may_open=lambda: True,
+            clock=lambda: datetime.now(UTC),
+            new_request_id=lambda: f"id-{next(ids)}",
+            new_tunnel_id=lambda: f"tun-{next(ids)}",
+            caught_up=says.caught_up,
+        ),
     )
     listener = Listener(WebSocketServer(handler.serve, tls).begin, sources, **limits)
     sock = sock or socket.create_server((LOOPBACK, 0))

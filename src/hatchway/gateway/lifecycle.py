@@ -102,8 +102,34 @@ class TunnelRecorder(Protocol):
     async def closed(self, admitted: Admitted, carried: TunnelSummary, now: datetime) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerHooks:
+    """What a handler asks of its worker.
+
+    Attributes:
+        may_open: whether tunnels may be opened: the worker can record them and its claim to be alive holds.
+        asked_to_drain: whether somebody has asked that no tunnels be opened for now.
+        caught_up: returns when decisions are based on what the store has by now, or after so many seconds.
+        credentials_expired: called with the id of a tunnel whose temporary credentials have expired.
+        clock: the time.
+        new_request_id, new_tunnel_id: give unique ids.
+    """
+
+    may_open: Callable[[], bool]
+    asked_to_drain: Callable[[], bool] = lambda: False
+    caught_up: Callable[[float], Awaitable[None]]
+    credentials_expired: Callable[[str], None] = lambda _tunnel_id: None
+    clock: Callable[[], datetime]
+    new_request_id: Callable[[], str]
+    new_tunnel_id: Callable[[], str]
+
+
 class TunnelHandler:
-    """Handles the connections of one worker: each client, from its request to the end of its tunnel."""
+    """Handles the connections of one worker: each client, from its request to the end of its tunnel.
+
+    Attributes:
+        draining: whether the worker stops: then no tunnel is opened any more.
+    """
 
     def __init__(
         self,
@@ -113,34 +139,22 @@ class TunnelHandler:
         registry: Registry,
         metrics: Metrics,
         sources: Sources,
-        may_open: Callable[[], bool],
-        clock: Callable[[], datetime],
-        new_request_id: Callable[[], str],
-        new_tunnel_id: Callable[[], str],
+        hooks: WorkerHooks,
         tracing: TunnelTracing | None = None,
-        credentials_expired: Callable[[str], None] = lambda _tunnel_id: None,
-        caught_up: Callable[[float], Awaitable[None]],
-        asked_to_drain: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`credentials_expired` is told of the tunnels whose credentials expire meanwhile.
-
-        `caught_up` returns when decisions are made on what the store knows by now, or after so many seconds.
-
-        `asked_to_drain` is whether no tunnel is to be opened for now.
-        """
         self._admission = admission
         self._trail = trail
         self._registry = registry
         self._metrics = metrics
         self._sources = sources
-        self._may_open = may_open
-        self._clock = clock
-        self._new_request_id = new_request_id
-        self._new_tunnel_id = new_tunnel_id
+        self._may_open = hooks.may_open
+        self._asked_to_drain = hooks.asked_to_drain
+        self._caught_up = hooks.caught_up
+        self._credentials_expired = hooks.credentials_expired
+        self._clock = hooks.clock
+        self._new_request_id = hooks.new_request_id
+        self._new_tunnel_id = hooks.new_tunnel_id
         self._tracing = tracing
-        self._credentials_expired = credentials_expired
-        self._caught_up = caught_up
-        self._asked_to_drain = asked_to_drain
         # What it is bound to it looks up here once, and at each line otherwise.
         self._log = log.bind()
         self._waiting = 0

@@ -27,7 +27,7 @@ from hatchway.domain.machine import KeyState
 from hatchway.failures import failure_of
 from hatchway.gateway import run_gateway
 from hatchway.gateway.tunnel.liveness import LivenessCheck
-from hatchway.gateway.worker import worker as worker_module
+from hatchway.gateway.worker import startup_checks
 from hatchway.keys.key_files import KeyProblem
 from hatchway.keys.machines import GATEWAY
 from hatchway.keys.vault import Vault
@@ -106,7 +106,7 @@ def test_a_gateway_does_not_start_on_anothers_store_that_has_no_signing_key_yet(
 
 
 def with_a_core_that_is_of_no_use() -> Any:
-    return mock.patch.multiple(worker_module, CORE=None, IS_BUILT=True, PROBLEM="run make core")
+    return mock.patch.multiple(startup_checks, CORE=None, IS_BUILT=True, PROBLEM="run make core")
 
 
 def serve_with_a_core_that_is_of_no_use(

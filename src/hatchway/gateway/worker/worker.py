@@ -1,14 +1,14 @@
-"""All that one gateway worker has, put together, and when it listens, drains and ends."""
+"""One gateway worker: its parts, assembled; and when it listens, drains and ends."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import socket
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
@@ -18,10 +18,9 @@ import structlog
 from hatchway.domain.addresses import is_range
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
-from hatchway.gateway.admission.preserve_client_ip import NOT_PERMITTED
 from hatchway.gateway.admission.resolver import Resolver
 from hatchway.gateway.admission.served import Served
-from hatchway.gateway.lifecycle import TunnelHandler
+from hatchway.gateway.lifecycle import TunnelHandler, WorkerHooks
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.telemetry.tracing import TunnelTracing
@@ -34,13 +33,19 @@ from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
 from hatchway.gateway.worker.background_tasks import BackgroundTasks
+from hatchway.gateway.worker.drain import drain, wait_for_first, watch_stop_requests
 from hatchway.gateway.worker.id_generator import IdGenerator
-from hatchway.keys.key_files import former_gateway_key
+from hatchway.gateway.worker.startup_checks import (
+    log_foreign_keys,
+    require_own_key,
+    uses_core,
+    warn_of_settings,
+)
 from hatchway.privileges import as_owner_of
-from hatchway.settings import Address, Cipher, Settings
+from hatchway.settings import Address, Cipher
 from hatchway.transport.connection.transparent_proxying import may_take_addresses
 from hatchway.transport.core.core_tls import CoreTls
-from hatchway.transport.core.loading import CORE, IS_BUILT, PROBLEM, CoreProblem
+from hatchway.transport.core.loading import CORE
 from hatchway.transport.listening.listener import Listener
 from hatchway.transport.listening.sources import Sources
 from hatchway.transport.own_addresses import OwnAddresses
@@ -48,87 +53,60 @@ from hatchway.transport.server_tls import AES_128_FIRST, AES_256_FIRST, ServerTl
 from hatchway.transport.websocket.server import WebSocketServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Coroutine, Iterator
 
-    from hatchway.audit.group_commit import GroupCommit
     from hatchway.gateway.snapshot.dependencies import Touched
-    from hatchway.gateway.telemetry.metrics import Metrics
-    from hatchway.gateway.worker.drain_requests import DrainRequests
-    from hatchway.keys.vault import Vault
-    from hatchway.store import Changes, MachineMembership, SchemaWatch, Store
-    from hatchway.supervision.supervised import Supervised
-    from hatchway.tracing.spans import Traces
+    from hatchway.gateway.worker.drain import StopRequests
+    from hatchway.gateway.worker.resources import Resources
+    from hatchway.settings import Settings
+    from hatchway.store import Changes
 
 log = structlog.get_logger("hatchway.gateway")
 
 _CIPHERS: Final = {Cipher.AES_128: AES_128_FIRST, Cipher.AES_256: AES_256_FIRST}
 
-_CUT_SECONDS: Final = 2.0
-"""Seconds that the tunnels still open at the end of the drain get to end in order; then they are dropped."""
-
-_DROP_SECONDS: Final = 1.0
 _RECORD_SECONDS: Final = 1.0
-_LOOK_SECONDS: Final = 0.2
+"""Seconds, at least, that a worker that ends waits for its last audit records to be committed."""
 
-_REPLACED: Final = 0
-"""Instead of a signal: this process has been replaced, and others accept from now on."""
 
-_ORPHANED: Final = -1
-"""Instead of a signal: the supervisor is gone, and nobody has replaced this process."""
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """The parts that a worker has once it accepts connections."""
+
+    lease: Lease
+    pending_records: PendingRecords
+    trail: Trail
+    may_open: Callable[[], bool]
+    handler: TunnelHandler
+    clients: WebSocketServer
+    listener: Listener
 
 
 class Worker:
-    """Everything that one worker has."""
+    """One worker. It is made in the process that has acquired its resources, and `run` once."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        commits: GroupCommit,
-        metrics: Metrics,
-        schema: SchemaWatch,
-        *,
-        membership: MachineMembership,
-        gateway_key: Vault,
-        most_pending: int,
-        traces: Traces | None,
-        supervised: Supervised | None,
-        replaced: Callable[[], None],
-        drain: DrainRequests,
-        drain_ports: Collection[int],
-    ) -> None:
-        """
-        Args:
-            most_pending: how many connections there may be that have not sent their request.
-            replaced: called when others accept from now on.
-            drain: what is asked for by URL.
-            drain_ports: where this machine's gateways are asked for it.
-        """
+    def __init__(self, settings: Settings, resources: Resources) -> None:
         self._settings = settings
-        self._supervised = supervised
-        self._replaced = replaced
-        self._asked_to_drain = drain
-        self._most_pending = most_pending
-        self._store = store
-        self._commits = commits
-        self._metrics = metrics
-        self._schema = schema
-        self._membership = membership
+        self._resources = resources
         self._worker_id = f"gw-{token_hex(9)[:17]}"
+        traces = resources.traces
         self._tracing = None if traces is None else TunnelTracing(traces, self._worker_id)
-        self._gateway_key = gateway_key
-        self._snapshot = Snapshot(gateway_key)
+        self._snapshot = Snapshot(resources.gateway_key)
         self._store_restored: Callable[[], None] = lambda: None
         self._registry = Registry()
         self._may_take_addresses = may_take_addresses()
         self._served = Served(settings.vpcs, settings.endpoints)
         self._follower = Follower(
-            store, self._snapshot, self._changed, self._served.reaches, schema.require_own_account
+            resources.store,
+            self._snapshot,
+            self._changed,
+            self._served.reaches,
+            resources.schema.require_own_account,
         )
         self._own_addresses = OwnAddresses()
         ranges = [text for text in settings.never_targets if is_range(text)]
         hosts = [text for text in settings.never_targets if not is_range(text)]
-        self._resolver = Resolver((*store.server_hosts, *hosts))
+        self._resolver = Resolver((*resources.store.server_hosts, *hosts))
         self._admission = Admission(
             self._snapshot,
             self._registry,
@@ -139,7 +117,7 @@ class Worker:
                 self._snapshot,
                 named=self._resolver,
                 ranges=ranges,
-                drain_ports=frozenset(drain_ports),
+                drain_ports=frozenset(resources.drain_ports),
             ),
             may_take_addresses=self._may_take_addresses,
             reader=CORE if uses_core(settings) else None,
@@ -155,181 +133,174 @@ class Worker:
 
         Raises:
             KeyProblem: the gateway key is not the one under which the store's signing keys are sealed.
-            PartEnded: after the tunnels were closed, and what there was to record.
+            BackgroundTaskEnded: after the tunnels were closed and recorded.
         """
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_log_loop_problem)
-        stopping = _signals(loop)
+        stop_requests = watch_stop_requests(loop, self._resources.supervised)
         loop.add_signal_handler(signal.SIGHUP, self._tls.read_again)
-        if self._supervised is not None:
-            self._supervised.watch(
-                loop,
-                replaced=lambda: stopping.put_nowait(_REPLACED),
-                orphaned=lambda: stopping.put_nowait(_ORPHANED),
-            )
         address = Address(self._settings.gateway.host, sock.getsockname()[1])
+        self._load()
+        lease = self._make_lease(address)
+        await lease.renew()
+        self._store_restored = lease.store_restored
+        serving = await self._serve(sock, lease)
+        self._export_metrics(serving)
+        tasks = BackgroundTasks(self._background_work(serving), stop_requests)
+        core = "compiled" if uses_core(self._settings) else "Python"
+        log.info("gateway starts", address=str(address), worker_id=self._worker_id, core=core)
+        on_ready(address)
+        drained_at = await drain(
+            stop_requests,
+            handler=serving.handler,
+            listener=serving.listener,
+            clients=serving.clients,
+            registry=self._registry,
+            replaced=self._resources.replaced,
+            seconds=self._settings.drain_seconds,
+        )
+        await self._finish(serving, tasks, stop_requests, drained_at)
+        tasks.check()
+
+    def _load(self) -> None:
+        """Read the account into memory, and check what can be checked by it.
+
+        Raises:
+            KeyProblem: see `run`.
+        """
+        settings, snapshot = self._settings, self._snapshot
         with _spare_the_snapshot():
             self._follower.catch_up()
-            self._require_own_key()
+            require_own_key(snapshot, self._resources.gateway_key, settings)
             self._resolver.start()
-            self._warn()
-        registry = self._registry
-        lease = Lease(
-            self._store,
-            self._commits,
+            warn_of_settings(
+                settings,
+                snapshot,
+                self._served,
+                self._own_addresses,
+                may_take_addresses=self._may_take_addresses,
+            )
+
+    def _make_lease(self, address: Address) -> Lease:
+        return Lease(
+            self._resources.store,
+            self._resources.commits,
             _now,
-            _monotonic,
+            _boot_time,
             end=self._end,
-            recorded=registry.recorded,
-            required=self._schema.require_own,
+            recorded=self._registry.recorded,
+            required=self._resources.schema.require_own,
             worker_id=self._worker_id,
             host=socket.gethostname(),
             port=address.port,
         )
-        await lease.renew()
-        self._store_restored = lease.store_restored
 
-        pending_records = PendingRecords(self._commits)
+    async def _serve(self, sock: socket.socket, lease: Lease) -> _Serving:
+        """Make what handles tunnels, and accept connections."""
+        resources = self._resources
+        schema, membership = resources.schema, resources.membership
+        drain_requests = resources.drain_requests
+        pending_records = PendingRecords(resources.commits)
         sources = Sources(time.monotonic)
         ids = IdGenerator()
-        trail = Trail(self._commits, self._worker_id, ids.event, pending_records)
+        trail = Trail(resources.commits, self._worker_id, ids.event, pending_records)
 
         def may_open() -> bool:
-            fits = self._schema.fits and self._membership.holds
+            fits = schema.fits and membership.holds
             return lease.runs and fits and not pending_records.full
 
         handler = TunnelHandler(
             admission=self._admission,
             trail=trail,
-            registry=registry,
-            metrics=self._metrics,
+            registry=self._registry,
+            metrics=resources.metrics,
             sources=sources,
-            may_open=may_open,
-            clock=_now,
-            new_request_id=ids.event,
-            new_tunnel_id=ids.tunnel,
+            hooks=WorkerHooks(
+                may_open=may_open,
+                asked_to_drain=lambda: drain_requests.refuses,
+                caught_up=self._follower.caught_up,
+                credentials_expired=self._expired,
+                clock=_now,
+                new_request_id=ids.event,
+                new_tunnel_id=ids.tunnel,
+            ),
             tracing=self._tracing,
-            credentials_expired=self._expired,
-            caught_up=self._follower.caught_up,
-            asked_to_drain=lambda: self._asked_to_drain.refuses,
         )
         clients = WebSocketServer(handler.serve, lambda: self._tls.session_context)
         listener = Listener(
             clients.begin,
             sources,
             proxies=self._settings.proxy_protocol_from,
-            max_pending=self._most_pending,
+            max_pending=resources.max_pending,
         )
         await listener.start(sock)
-        self._metrics.watch(
-            registry,
+        return _Serving(lease, pending_records, trail, may_open, handler, clients, listener)
+
+    def _export_metrics(self, serving: _Serving) -> None:
+        listener, handler, lease = serving.listener, serving.handler, serving.lease
+        drain_requests = self._resources.drain_requests
+        self._resources.metrics.watch(
+            self._registry,
             pending=lambda: listener.pending,
             shed=lambda: listener.shed,
             revision=lambda: self._snapshot.revision,
             age=lambda: time.monotonic() - self._follower.looked_at,
-            pending_records=lambda: len(pending_records),
+            pending_records=lambda: len(serving.pending_records),
             ready=lambda: (
-                may_open()
-                and not (handler.draining or self._asked_to_drain.is_asked or lease.clock_is_useless)
+                serving.may_open()
+                and not (handler.draining or drain_requests.is_asked or lease.clock_is_useless)
             ),
             restores=lambda: self._follower.restores,
         )
-        watch = LivenessCheck(registry, loop.time, idle_limit=self._settings.idle_limit)
-        work = [
+
+    def _background_work(self, serving: _Serving) -> list[Coroutine[Any, Any, None]]:
+        """Everything that this worker does all the time beside its tunnels."""
+        resources, registry = self._resources, self._registry
+        loop = asyncio.get_running_loop()
+        liveness = LivenessCheck(registry, loop.time, idle_limit=self._settings.idle_limit)
+        return [
             self._follower.follow(),
-            lease.run(),
-            lease.watch(),
-            pending_records.run(),
-            trail.keep_counts(),
-            ByteCountReports(self._commits, registry).run(),
-            self._metrics.measure_lag(),
+            serving.lease.run(),
+            serving.lease.watch(),
+            serving.pending_records.run(),
+            serving.trail.keep_counts(),
+            ByteCountReports(resources.commits, registry).run(),
+            resources.metrics.measure_lag(),
             self._revocation.run(),
             self._tls.follow(),
-            watch.run(),
-            self._schema.run(),
-            # What it would need to go on is not given to it any more.
-            self._membership.run(removed=lambda: registry.cut_all(GATEWAY_STOPPING)),
+            liveness.run(),
+            resources.schema.run(),
+            # A machine that was removed no longer gets what it would need to go on.
+            resources.membership.run(removed=lambda: registry.cut_all(GATEWAY_STOPPING)),
         ]
-        parts = BackgroundTasks(work, stopping)
-        core = "compiled" if uses_core(self._settings) else "Python"
-        log.info("gateway starts", address=str(address), worker_id=self._worker_id, core=core)
-        on_ready(address)
 
-        drained_at = await self._drain(stopping, handler, listener, clients)
-        listener.stop()
-        trail.enter_counts()
-        # What enters the records may be the part that has ended: then there is nothing to wait for.
-        left = _RECORD_SECONDS if parts.has_ended else max(_RECORD_SECONDS, drained_at - loop.time())
-        await _first(pending_records.wait_until_empty(), stopping.get(), seconds=left)
+    async def _finish(
+        self, serving: _Serving, tasks: BackgroundTasks, stop_requests: StopRequests, drained_at: float
+    ) -> None:
+        """Close everything, after the last records have been committed if that takes no longer than the
+        drain."""
+        loop = asyncio.get_running_loop()
+        pending_records = serving.pending_records
+        serving.listener.stop()
+        serving.trail.enter_counts()
+        # The task that commits the records may be the one that has ended: then waiting is of no use.
+        left = _RECORD_SECONDS if tasks.has_ended else max(_RECORD_SECONDS, drained_at - loop.time())
+        await wait_for_first(pending_records.wait_until_empty(), stop_requests.get(), seconds=left)
         if len(pending_records):
             log.error("audit records left to the control plane", records=len(pending_records))
-        parts.cancel()
+        tasks.cancel()
         with suppress(Exception):
             async with asyncio.timeout(_RECORD_SECONDS):
-                await lease.give_up()
+                await serving.lease.give_up()
         self._resolver.stop()
         self._own_addresses.close()
         log.info("gateway ended", worker_id=self._worker_id)
-        parts.check()
-
-    async def _drain(
-        self,
-        stopping: asyncio.Queue[int],
-        handler: TunnelHandler,
-        listener: Listener,
-        clients: WebSocketServer,
-    ) -> float:
-        """Wait until told to stop, then for the end of the tunnels. Returns when their time was up, by the
-        loop."""
-        loop, registry = asyncio.get_running_loop(), self._registry
-        reason = await stopping.get()
-        if reason in (_REPLACED, _ORPHANED):
-            listener.retire()
-            await asyncio.to_thread(self._replaced)
-        if reason == _REPLACED:
-            log.info("gateway succeeded by another", tunnels=len(registry))
-            told = asyncio.ensure_future(stopping.get())
-            while (listener.pending or len(clients)) and not told.done():
-                await asyncio.wait([told], timeout=_LOOK_SECONDS)
-            told.cancel()
-        handler.draining = True
-        log.info("gateway drains", tunnels=len(registry), seconds=self._settings.drain_seconds)
-        drained_at = loop.time() + self._settings.drain_seconds
-        await _first(registry.wait_until_empty(), stopping.get(), seconds=self._settings.drain_seconds)
-        registry.cut_all(GATEWAY_STOPPING)
-        await _first(registry.wait_until_empty(), seconds=_CUT_SECONDS)
-        registry.drop_all()
-        await _first(registry.wait_until_empty(), seconds=_DROP_SECONDS)
-        return drained_at
-
-    def _require_own_key(self) -> None:
-        """
-        Raises:
-            KeyProblem: the gateway key opens no signing key that there is: every tunnel would be refused.
-        """
-        under = self._snapshot.sealed_under
-        if under and under.isdisjoint(self._gateway_key.key_ids):
-            raise former_gateway_key(self._settings.data_directory.gateway_key, os.environ)
-
-    def _warn(self) -> None:
-        """Log settings that do not have the effect that one may expect."""
-        if not self._may_take_addresses:
-            for endpoint in self._snapshot.endpoints:
-                if endpoint.preserve_client_ip:
-                    log.warning("endpoint is of no use here", endpoint_id=endpoint.id, problem=NOT_PERMITTED)
-        missing = self._served.missing(self._snapshot.vpcs, self._snapshot.endpoints)
-        if missing:
-            log.warning("bound to VPCs or endpoints that are not there", missing=missing)
-        if self._settings.compiled_core is None and CORE is None and IS_BUILT:
-            log.warning("the compiled core cannot be used: Python carries", problem=PROBLEM)
-        if not self._own_addresses.is_exact:
-            log.warning(
-                "the kernel tells no routes: this machine's addresses are known by its interfaces alone",
-                remedy="allow AF_NETLINK: RestrictAddressFamilies= of the systemd unit",
-            )
 
     def _end(self, tunnel_ids: Collection[str] | None) -> int:
-        """End tunnels that may not be, or are not, entered in the store; all when None is given."""
+        """End tunnels that the store does not have, or that cannot be recorded; all of them if None is given.
+
+        Returns how many it ended.
+        """
         ended = 0
         for admitted, relay in self._registry:
             if (tunnel_ids is None or admitted.tunnel_id in tunnel_ids) and relay.closure is None:
@@ -338,8 +309,8 @@ class Worker:
         return ended
 
     def _changed(self, changes: Changes, dependencies: Touched) -> None:
-        """The snapshot has become what these changes make it; they touch these dependencies."""
-        self._log_foreign_keys(changes)
+        """These changes have been applied to the snapshot; they affect decisions with these dependencies."""
+        log_foreign_keys(self._resources.gateway_key, changes)
         if changes.restored:
             self._store_restored()
         terminate(self._registry, changes)
@@ -351,28 +322,13 @@ class Worker:
         if self._settings.revocation:
             self._revocation.decide_again_on(tunnel_id)
 
-    def _log_foreign_keys(self, changes: Changes) -> None:
-        """Without the control plane's gateway key no tunnel is opened: its operator must know."""
-        rows = changes.changed.get("sealed_signing_keys", ())
-        under = {row.sealed_under for row in rows}
-        if not under <= set(self._gateway_key.key_ids):
-            self._gateway_key.follow()
-        if foreign := under - set(self._gateway_key.key_ids):
-            log.error(
-                "signing keys cannot be opened",
-                gateway_key_id=self._gateway_key.key_id,
-                sealed_under=sorted(foreign),
-                problem="this gateway has another gateway key than the control plane: put that in the place"
-                " of gateway.key (or HATCHWAY_GATEWAY_KEY), or have this machine join again (hatchway join)",
-            )
-
 
 @contextmanager
 def _spare_the_snapshot() -> Iterator[None]:
-    """Keep the garbage collector from walking, again and again, what lives as long as the process.
+    """Keep the garbage collector from traversing what lives as long as the process.
 
-    While a large account is read, that takes almost half of the time. A tunnel's own objects go by their
-    reference counts: cycles are few and may wait.
+    While a large account is read, collections would take almost half of the time. A tunnel's own objects are
+    freed by their reference counts: cycles are rare and may wait.
     """
     gc.disable()
     try:
@@ -384,21 +340,6 @@ def _spare_the_snapshot() -> Iterator[None]:
         gc.enable()
 
 
-def _signals(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[int]:
-    """The signals to stop, as they come."""
-    received: asyncio.Queue[int] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, received.put_nowait, number)
-    return received
-
-
-async def _first(*awaitables: Any, seconds: float) -> None:
-    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
-    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-
-
 def _log_loop_problem(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     log.error("event loop problem", problem=context.get("message"), exc_info=context.get("exception"))
 
@@ -407,17 +348,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _monotonic() -> float:
-    # A machine that was suspended knows that time has passed.
+def _boot_time() -> float:
+    """Monotonic seconds that go on while the machine is suspended (clock_gettime(2))."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def uses_core(settings: Settings) -> bool:
-    """Whether bytes are carried by the compiled core.
-
-    Raises:
-        CoreProblem: they are to be, and it cannot be used.
-    """
-    if settings.compiled_core and CORE is None:
-        raise CoreProblem(f"the compiled core (--compiled-core on) cannot be used: {PROBLEM}")
-    return settings.compiled_core is not False and CORE is not None
