@@ -185,17 +185,26 @@ def test_whoever_makes_many_quick_calls_has_them_wait_for_one_another_too(
         pass
 
 
+@pytest.mark.parametrize(
+    ("forgiven", "most", "waits"),
+    [(0.0, 2, True), (1e12, 2, False), (0.0, 1, False)],
+    ids=["counted", "forgiven", "forgotten"],
+)
 def test_what_was_computed_is_forgiven_in_time_and_forgotten_of_whoever_called_longest_ago(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, forgiven: float, most: int, waits: bool
 ) -> None:
-    monkeypatch.setattr(concurrency, "MOST", 2)
-    monkeypatch.setattr(concurrency, "FORGIVEN", 0.0)
-    calls = SlowCalls(60.0, 1.0)
-    assert [calls._in_all(who, 0.4) for who in ("alice", "bob", "alice")] == [0.4, 0.4, 0.8]
-    calls._in_all("carol", 0.4)
-    assert [calls._in_all(who, 0.1) for who in ("alice", "bob")] == [pytest.approx(0.9), 0.1]
-    monkeypatch.setattr(concurrency, "FORGIVEN", 1e12)
-    assert calls._in_all("alice", 0.2) == 0.2
+    monkeypatch.setattr(concurrency, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(concurrency, "FORGIVEN", forgiven)
+    monkeypatch.setattr(concurrency, "MOST", most)
+    # Each computes for ten milliseconds, by this clock.
+    monkeypatch.setattr("time.thread_time", count(0.0, 0.01).__next__)
+    calls = SlowCalls(60.0, 0.015)
+    for principal in ("alice", "bob", "alice"):
+        with calls.turn(principal):
+            pass
+    refused = pytest.raises(TooManyCalls) if waits else nullcontext()
+    with calls.turn("alice"), refused, calls.turn("alice"):
+        pass
 
 
 def test_reading_a_request_is_measured_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 INSTALLED = Path(".cache/autobahn").resolve()
-AT_ONCE = 4
+BURST = 4
 TIMES_ALONE = 3
 """How often a case that failed is run again, nothing beside it. A case waits for its answers by the clock, a
 second or less, which a busy machine can miss; what the gateway does wrong, it does wrong each time."""
@@ -102,7 +102,7 @@ async def _verdicts(plain: str, cases: Sequence[str], without: Sequence[str], at
 
 async def _case_files(url: str, section: Section) -> Verdicts:
     async with _without_tls(url) as plain:
-        verdicts = await _verdicts(plain, section.cases, section.without, AT_ONCE)
+        verdicts = await _verdicts(plain, section.cases, section.without, BURST)
         for _ in range(TIMES_ALONE):
             if failed := list(failures(verdicts)):
                 verdicts |= await _verdicts(plain, failed, (), 1)

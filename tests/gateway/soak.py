@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from tests.gateway.account import StoredAccount
 
-AT_ONCE: Final = 12
+BURST: Final = 12
 HELD: Final = 16
 HELD_BYTES: Final = 40 << 20
 """Each way: more than all buffers on the way take, so that a held tunnel is held in both directions."""
@@ -115,7 +115,7 @@ class Outcome:
             f"{self.pauses:,} pauses, {self.stalls} stalls; {self.seconds:.0f} s, the worker computing for"
             f" {self.worker_seconds:.0f}",
             f"worker's resident memory: {self.resident_before / MIB:.1f} MiB before,"
-            f" {self.resident_most / MIB:.1f} MiB at most with {AT_ONCE} tunnels at once",
+            f" {self.resident_most / MIB:.1f} MiB at most with {BURST} tunnels at once",
             f"{self.held / 1024:.0f} KiB for each of {self.held_tunnels} tunnels that neither end reads from",
         ]
 
@@ -141,7 +141,7 @@ class Soak:
         self.outcome.resident_before = resident_bytes(self._pid)
         with self._timed():
             waiting = iter(plans)
-            open_now = [self._open(plan) for plan in itertools.islice(waiting, AT_ONCE)]
+            open_now = [self._open(plan) for plan in itertools.islice(waiting, BURST)]
             while open_now:
                 self._drive(open_now, lambda: any(tunnel.over for tunnel in open_now))
                 for tunnel in [tunnel for tunnel in open_now if tunnel.over]:

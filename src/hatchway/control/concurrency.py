@@ -9,6 +9,8 @@ from math import inf
 from threading import BoundedSemaphore, Lock
 from typing import Final
 
+from hatchway.domain.leaky_bucket import LeakyBuckets
+
 SLOW_WRITE: Final = 0.05
 SLOW_READ: Final = 0.2
 """Seconds of computing after which a call was a slow one: most take a few thousandths."""
@@ -19,7 +21,7 @@ off each second: twelve at a time, each below what is slow, left other callers a
 REMEMBERED: Final = 30.0
 """Seconds for which it is remembered whose it was."""
 MOST: Final = 10_000
-"""Principals whose computing is counted; of more, those that called longest ago begin anew."""
+"""Principals whose CPU time is counted; beyond that, those that called longest ago begin anew."""
 READ_TOGETHER: Final = 2
 """Calls of one principal that are computed at once, where nobody knows yet that they are slow: Python runs
 one thread at a time, so more gain nothing by it."""
@@ -64,12 +66,6 @@ class ConcurrentCalls:
 
 
 @dataclass(slots=True)
-class _Computed:
-    seconds: float
-    at: float
-
-
-@dataclass(slots=True)
 class _Turn:
     until: float
     lock: Lock = field(default_factory=Lock)
@@ -96,8 +92,7 @@ class SlowCalls:
         self._slow = slow
         self._much = much
         self._turns: dict[str, _Turn] = {}
-        # The latest to call last.
-        self._computed: dict[str, _Computed] = {}
+        self._computed = LeakyBuckets(FORGIVEN, MOST)
         self._together = together
         self._rooms: dict[str, _Room] = {}
         self._lock = Lock()
@@ -158,19 +153,10 @@ class SlowCalls:
             yield
         finally:
             seconds = time.thread_time() - began
-            if self._in_all(principal, seconds) > self._much or seconds > self._slow:
+            with self._lock:
+                lately = self._computed.add(principal, seconds, time.monotonic())
+            if lately > self._much or seconds > self._slow:
                 self._remember(principal)
-
-    def _in_all(self, principal: str, seconds: float) -> float:
-        """So much computing more: what the principal's calls come to lately."""
-        now = time.monotonic()
-        with self._lock:
-            before = self._computed.pop(principal, None) or _Computed(0.0, now)
-            left = max(0.0, before.seconds - (now - before.at) * FORGIVEN)
-            self._computed[principal] = _Computed(left + seconds, now)
-            if len(self._computed) > MOST:
-                del self._computed[next(iter(self._computed))]
-            return left + seconds
 
     def _remember(self, principal: str) -> None:
         now = time.monotonic()

@@ -33,6 +33,7 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `host_token`, `enrollment_token` | by which a host is known; by which hosts register themselves |
 | `machine` | machines that join an installation, and the tokens by which they do |
 | `text`, `counting` | which characters a text may hold; numbers of things, in English |
+| `leaky_bucket` | what somebody has used lately of what everybody has a share of |
 
 What must hold here: nothing is imported but the standard library and, for public keys, `cryptography`; no
 clock and no randomness of its own, both come in as arguments. A field that is added here is a column of

@@ -36,7 +36,7 @@ from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState, Rule
 from hatchway.gateway.admission.admission import NO_SIGNING_KEY, Admission
 from hatchway.gateway.admission.decision import Admitted, Deferred, Refused
-from hatchway.gateway.admission.decision_time import AT_ONCE, SHARE, DecisionTime
+from hatchway.gateway.admission.decision_time import BURST, SHARE, DecisionTime
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.iam import Decision, PolicySet, Request, evaluate
@@ -625,9 +625,7 @@ def test_whose_policies_take_long_comes_later_with_all_its_sessions_and_others_d
     account.role("on-call", allow())
     account.session("on-call", made_by="AIDAMALLORY")
     snapshot.apply(account.store.changes())
-    slow = new_admission(
-        snapshot, Registry(), decision_time=DecisionTime(lambda: 0.0, lambda: taking(AT_ONCE))
-    )
+    slow = new_admission(snapshot, Registry(), decision_time=DecisionTime(lambda: 0.0, lambda: taking(BURST)))
 
     def asks(user: str, address: str = "10.0.1.1") -> Admitted | Refused | Deferred:
         return slow.decide(
@@ -643,7 +641,7 @@ def test_whose_policies_take_long_comes_later_with_all_its_sessions_and_others_d
     for user in ("mallory", "on-call"):
         later = asks(user, "10.0.1.3")
         assert isinstance(later, Deferred)
-        assert later.seconds == pytest.approx(AT_ONCE / SHARE)
+        assert later.seconds == pytest.approx(BURST / SHARE)
         assert refusal(later.refusal) == (429, "ThrottlingException")
         assert later.refusal.authenticated
     # What is decided already takes no time.

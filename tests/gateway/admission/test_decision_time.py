@@ -3,7 +3,7 @@
 import pytest
 
 from hatchway.gateway.admission import decision_time
-from hatchway.gateway.admission.decision_time import AT_ONCE, ORDINARY, SHARE, DecisionTime
+from hatchway.gateway.admission.decision_time import BURST, NOT_COUNTED, SHARE, DecisionTime
 
 
 class Clocks:
@@ -22,7 +22,7 @@ class Clocks:
 def test_decisions_that_take_as_long_as_most_are_never_waited_for() -> None:
     clocks = Clocks()
     for _ in range(10_000):
-        clocks.decide("alice", ORDINARY * 0.9)
+        clocks.decide("alice", NOT_COUNTED * 0.9)
     assert clocks.time.wait("alice") == 0
 
 
@@ -32,7 +32,7 @@ def test_who_takes_long_may_at_once_and_then_for_its_share_and_others_do_not_not
     while not clocks.time.wait("mallory"):
         clocks.decide("mallory", 0.01)
         decided += 1
-    assert decided == pytest.approx(AT_ONCE / 0.01, abs=1)
+    assert decided == pytest.approx(BURST / 0.01, abs=1)
     assert clocks.time.wait("alice") == 0
     began, decided = clocks.now, 0
     while clocks.now < began + 100:
@@ -45,10 +45,10 @@ def test_who_takes_long_may_at_once_and_then_for_its_share_and_others_do_not_not
 def test_after_a_pause_it_is_as_if_nothing_had_been() -> None:
     clocks = Clocks()
     clocks.decide("mallory", 1.0)
-    assert clocks.time.wait("mallory") == pytest.approx((1.0 - AT_ONCE) / SHARE)
+    assert clocks.time.wait("mallory") == pytest.approx((1.0 - BURST) / SHARE)
     clocks.now += 1.0 / SHARE
     assert clocks.time.wait("mallory") == 0
-    clocks.decide("mallory", AT_ONCE)
+    clocks.decide("mallory", BURST)
     assert clocks.time.wait("mallory") == 0
 
 
@@ -61,7 +61,7 @@ def test_a_decision_that_fails_is_counted_too() -> None:
 
 
 def test_so_many_are_remembered_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decision_time, "MOST", 2)
+    monkeypatch.setattr(decision_time, "MAX_PRINCIPALS", 2)
     clocks = Clocks()
     for maker in ("a", "b", "c"):
         clocks.decide(maker, 1.0)

@@ -1,10 +1,11 @@
-"""How much of a worker's time the decisions on each principal's requests take: a token bucket of seconds.
+"""Limits how much of a worker's time decisions on each principal's requests take: a leaky bucket of seconds.
 
-A worker decides on its event loop, one request after the other. What a decision takes is up to policies: most
-take a tenth of a millisecond, and some hundred conditions full of wildcards fifty times that. Whose decisions
-take long may have some of them at once, and then its share of the time. Others' never wait for it.
+A worker decides on its event loop, one request after the other. How long a decision takes depends on
+policies: most take a tenth of a millisecond; some hundred conditions full of wildcards take fifty times that.
+A principal whose decisions take long may have some of them at once, and after that its share of the time.
+Decisions for other principals never wait for it.
 
-It is told by computing, not by the clock: that the machine is busy is nobody's fault.
+What counts is CPU time, not elapsed time: nobody is to blame for a busy machine.
 """
 
 from __future__ import annotations
@@ -13,45 +14,42 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from hatchway.domain.leaky_bucket import LeakyBuckets
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ORDINARY: Final = 0.001
+NOT_COUNTED: Final = 0.001
 """Seconds that a decision may take without being counted: the rest of an opening takes as long."""
 
 SHARE: Final = 0.05
-"""Seconds of computing that a principal may have each second."""
+"""Seconds of CPU that a principal may use each second."""
 
-AT_ONCE: Final = 0.25
-"""Seconds that it may have at once, after a pause."""
+BURST: Final = 0.25
+"""Seconds of CPU that it may use at once, after a pause."""
 
-MOST: Final = 10_000
-"""Principals that are remembered. Of more, those that were counted first are forgotten."""
+MAX_PRINCIPALS: Final = 10_000
+"""Principals that are remembered. Beyond that, those that were counted first are forgotten."""
 
 
 class DecisionTime:
-    """That of one worker. Principals are told apart by `Principal.maker_id`."""
+    """The decision time of one worker. A principal is identified by `Principal.maker_id`."""
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
         computed: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`clock` gives seconds; `computed` those that this thread has computed for."""
+        """`clock` gives seconds; `computed` gives seconds of CPU that this thread has used."""
         self._clock = clock
         self._computed = computed
-        # What each has had beyond its share, and when that was so.
-        self._had: dict[str, tuple[float, float]] = {}
+        self._used = LeakyBuckets(SHARE, MAX_PRINCIPALS)
 
     def wait(self, maker_id: str) -> float:
-        """Seconds until something of this principal may be decided on: mostly none."""
-        had = self._had.get(maker_id)
-        if had is None:
+        """Seconds until a request of this principal may be decided on: mostly none."""
+        if maker_id not in self._used.levels:
             return 0.0
-        left = self._left(*had)
-        if not left:
-            del self._had[maker_id]
-        return max(0.0, (left - AT_ONCE) / SHARE)
+        return max(0.0, (self._used.level(maker_id, self._clock()) - BURST) / SHARE)
 
     @contextmanager
     def measured(self, maker_id: str) -> Iterator[None]:
@@ -61,14 +59,5 @@ class DecisionTime:
             yield
         finally:
             took = self._computed() - began
-            if took > ORDINARY:
-                self._count(maker_id, took)
-
-    def _count(self, maker_id: str, seconds: float) -> None:
-        had = self._had.pop(maker_id, None)
-        self._had[maker_id] = (0.0 if had is None else self._left(*had)) + seconds, self._clock()
-        if len(self._had) > MOST:
-            del self._had[next(iter(self._had))]
-
-    def _left(self, seconds: float, at: float) -> float:
-        return max(0.0, seconds - (self._clock() - at) * SHARE)
+            if took > NOT_COUNTED:
+                self._used.add(maker_id, took, self._clock())
