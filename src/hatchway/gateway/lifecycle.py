@@ -1,4 +1,4 @@
-"""The life of a tunnel, read from top to bottom: request, decision, upgrade, record, connection, end."""
+"""The life of a tunnel, from top to bottom: request, decision, upgrade, record, connection, end."""
 
 from __future__ import annotations
 
@@ -52,28 +52,34 @@ if TYPE_CHECKING:
     from hatchway.transport.websocket.connection import WebSocketConnection
 
 NEWS_SECONDS: Final = 1.0
-"""How long a request waits for the news of its access key or endpoint. It mostly comes within a quarter."""
+"""How long a request waits for news about its access key or endpoint. News mostly comes within a quarter of a
+second."""
 MOST_WAITING: Final = 64
-"""Requests that wait for news at a time; more are answered from what is known."""
+"""Requests that wait for news at a time; further ones are answered from what is known."""
 
 _DELIVERY_CHECK: Final = 0.05
-"""Seconds between two looks at whether both ends have taken what they were sent before their tunnel ended."""
+"""Seconds between two checks whether both ends have received what was sent before their tunnel ended."""
 
 _CONNECTING: Final = {
     "ConnectionRefusedError": "the host refuses: nothing listens on that port",
     TIMEOUT: f"the host does not answer within {CONNECT_TIMEOUT:.0f} seconds",
 }
-"""What became of connecting to a target, for those who may know."""
+"""Why a target could not be connected, for callers who may know."""
 
 log = structlog.get_logger("hatchway.gateway")
 
 
 @dataclass(slots=True)
 class _Tunnel:
-    """One that this worker carries. `recorded` is whether the audit trail has it as opened.
+    """A tunnel that this worker carries.
 
-    `expiry` fires when the temporary credentials expire that it was opened with; `delivery` when it is looked
-    at again whether both ends have taken everything.
+    Attributes:
+        admitted: the decision that opened it.
+        relay: its bytes.
+        deadline: fires when its maximum duration is over.
+        recorded: whether the audit trail has it as opened.
+        expiry: fires when the temporary credentials expire that opened it.
+        delivery: fires at the next check whether both ends have received everything.
     """
 
     admitted: Admitted
@@ -85,7 +91,7 @@ class _Tunnel:
 
 
 class DecisionPoint(Protocol):
-    """What decides on requests, as `Admission` does."""
+    """Decides on requests; `Admission` implements it."""
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
@@ -95,7 +101,7 @@ class DecisionPoint(Protocol):
 
 
 class TunnelRecorder(Protocol):
-    """What records tunnels and refusals, as `Trail` does."""
+    """Records tunnels and refusals; `Trail` implements it."""
 
     async def opened(self, admitted: Admitted, now: datetime) -> None: ...
     async def refused(self, refused: Refused, now: datetime) -> None: ...
@@ -155,7 +161,7 @@ class TunnelHandler:
         self._new_request_id = hooks.new_request_id
         self._new_tunnel_id = hooks.new_tunnel_id
         self._tracing = tracing
-        # What it is bound to it looks up here once, and at each line otherwise.
+        # `bind` looks up its processors once here, not for each line.
         self._log = log.bind()
         self._waiting = 0
         self._deferred_requests = DeferredRequests()
@@ -164,9 +170,10 @@ class TunnelHandler:
     async def serve(
         self, client: WebSocketConnection, source_ip: str, source_port: int
     ) -> Continuation | None:
-        """See one client from its request to its tunnel, or to its end. Returns what the tunnel leaves to do.
+        """Serve one client from its request to its tunnel, or to its end. Returns what is left to do when the
+        tunnel ends.
 
-        It never raises for what a client does.
+        It never raises because of what a client does.
         """
         trace = None if self._tracing is None else self._tracing.requested(source_port, client.age)
         tunnel = await self._begin(client, source_ip, source_port, trace)
@@ -209,15 +216,16 @@ class TunnelHandler:
     async def _decide(
         self, client: WebSocketConnection, head: Head, source_ip: str, request_id: str
     ) -> Admitted | Refused:
-        """The decision on a request: at once, but for an access key or an endpoint that gateways do not know.
+        """The decision on a request. It comes at once, except for an access key or an endpoint that gateways
+        do not know.
 
-        Whoever has just been given a key, or been allowed tunnels, or made the endpoint, may be faster than
-        the news of it. So the request is decided on again when this worker has seen what the store knows by
-        now. What a stranger makes up waits as long, but for no more than a few at a time.
+        Someone who has just received a key, been allowed tunnels or created the endpoint may be faster than
+        the news of it. So the request is decided on again once this worker has seen what the store has by
+        now. A request with an invented key waits as long, but only a few may wait at a time.
 
         Raises:
-            RequestRefused: this worker opens nothing now.
-            ConnectionResetError: the client has gone meanwhile.
+            RequestRefused: this worker opens no tunnel now.
+            ConnectionResetError: the client has gone in the meantime.
         """
         decide = partial(self._decide_now, head, source_ip, request_id)
         answer = decide()
@@ -264,7 +272,7 @@ class TunnelHandler:
         try:
             await self._trail.refused(refused, self._clock())
         finally:
-            # The answer stays no, recorded or not.
+            # The request is refused whether that is recorded or not.
             client.hang_up(render_refusal(refused.refusal, source.request_id))
             if trace is not None:
                 trace.refused(refused)
@@ -300,7 +308,7 @@ class TunnelHandler:
             else:
                 relay.no_target()
         except Exception as problem:
-            # It may have been entered as opened: then its end is to be entered too.
+            # It may have been recorded as opened: then its end must be recorded too.
             relay.fail(f"opening: {problem!r}")
         except BaseException:
             self._forget(tunnel)
@@ -308,7 +316,7 @@ class TunnelHandler:
         return tunnel
 
     async def _end(self, tunnel: _Tunnel, trace: TunnelTrace | None) -> None:
-        """Record what has ended, and forget it when its connections are gone."""
+        """Record the end of a tunnel, and forget the tunnel when its connections are gone."""
         relay = tunnel.relay
         try:
             if trace is not None:
@@ -321,10 +329,11 @@ class TunnelHandler:
             self._forget(tunnel)
 
     def _free_quotas(self, tunnel: _Tunnel) -> None:
-        """Free the quotas of a tunnel that has ended, before its end has been committed.
+        """Free the quotas of a tunnel that has ended, even before its end has been committed.
 
-        Not while its target or its client leaves untaken what it was sent: that is up to megabytes of the
-        kernel's, and who reads nothing, or has a target that does not, could have any number of them.
+        Not while its target or its client has yet to receive what it was sent: that is up to megabytes of
+        kernel memory, and a client that reads nothing, or has such a target, could otherwise have any number
+        of them.
         """
         if tunnel.relay.undelivered:
             loop = asyncio.get_running_loop()
@@ -339,7 +348,7 @@ class TunnelHandler:
             return
         left = (session.expires_at - self._clock()).total_seconds()
         if left > 0:
-            # The loop's clock is another: when it is time, it is looked at again whether it really is.
+            # The loop has another clock: when the timer fires, the time is checked again.
             loop = asyncio.get_running_loop()
             tunnel.expiry = loop.call_later(left, self._watch_expiry, tunnel)
         else:

@@ -1,6 +1,6 @@
-"""May this tunnel be opened: who is calling, what is asked for, what the policies and the network say.
+"""Decides whether a tunnel may be opened: by the caller, the request, the policies and the network.
 
-Everything is decided from the snapshot in memory, without waiting for anything, and comes out as a value: the
+Everything is decided from the snapshot in memory, without waiting for anything. The result is a value: the
 answer for the client together with the event for the audit trail.
 """
 
@@ -75,7 +75,7 @@ NO_SIGNING_KEY: Final = (
 
 
 class Load(Protocol):
-    """How many tunnels there are, as far as this worker knows."""
+    """How many tunnels exist, as far as this worker knows."""
 
     def __len__(self) -> int: ...
     def on_endpoint(self, endpoint_id: str) -> int: ...
@@ -83,7 +83,7 @@ class Load(Protocol):
 
 
 class Admission:
-    """Decides on requests, by one account's snapshot."""
+    """Decides on requests by one account's snapshot."""
 
     def __init__(
         self,
@@ -97,13 +97,13 @@ class Admission:
         reader: SignatureReader | None = None,
         decision_time: DecisionTime | None = None,
     ) -> None:
-        """`max_tunnels` is how many tunnels this worker may carry at once.
-
-        `served` says through which endpoints it opens tunnels, `off_limits` where it opens none to.
-
-        `may_take_addresses` is whether it may connect from addresses that are not the machine's.
-
-        `reader` reads signatures and computes them, where it can and there is one.
+        """
+        Args:
+            max_tunnels: how many tunnels this worker may carry at once.
+            served: the endpoints through which it opens tunnels.
+            off_limits: the addresses to which it opens none.
+            may_take_addresses: whether it may connect from addresses that do not belong to the machine.
+            reader: reads signatures and computes them, if it can; None to have Python do it.
         """
         self._snapshot = snapshot
         self._load = load
@@ -118,7 +118,7 @@ class Admission:
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
     ) -> Admitted | Refused | Deferred:
-        """The decision on one request whose path and WebSocket headers are as they should be."""
+        """The decision on one request whose path and WebSocket headers are valid."""
         snapshot = self._snapshot
         arns = snapshot.arns
         user_agent = head.user_agent
@@ -129,7 +129,7 @@ class Admission:
             resources: tuple[tuple[str, str], ...] = (),
             forms: dict[str, RecordForm] | None = None,
         ) -> Call:
-            # By position: with names it takes three times as long.
+            # By position: keyword arguments take three times as long.
             source = EventSource(
                 arns.account, arns.region, EVENT_SOURCE, request_id, source_ip, user_agent, identity
             )
@@ -145,7 +145,7 @@ class Admission:
                 refusal=unauthenticated(problem.code, str(problem)),
                 call=call(unknown_identity(problem.claimed_key_id)),
                 authenticated=False,
-                # Or nobody's: gateways know of none but those that may open tunnels.
+                # Or the key is invented: gateways only know those that may open tunnels.
                 perhaps_too_new=problem.unknown,
                 additional=self._of_known_key(problem),
             )
@@ -163,7 +163,7 @@ class Admission:
             inputs = DecisionInputs(caller, endpoint, instance, arns, between)
             cached = self._cache.revalidate(key, inputs, snapshot.state)
         if cached is not None:
-            # What all tunnels of a cached decision have in common is there once.
+            # What all tunnels of a cached decision have in common is stored once.
             _, source_ip, user_agent, request = cached.key
             return self._admit(
                 tunnel_id, cached, call(cached.identity, request, cached.resources, cached.forms)
@@ -191,7 +191,7 @@ class Admission:
         is_reachable = False
         if endpoint is not None:
             dependencies = self._dependencies(caller, endpoint, instance, request)
-            # Of an address that is no instance's it is asked each time.
+            # For an address that belongs to no instance this is checked each time.
             is_reachable = (
                 instance is not None and self._network_problem(endpoint, instance, request, source_ip) is None
             )
@@ -201,7 +201,7 @@ class Admission:
         return self._admit(tunnel_id, cached, asking)
 
     def _admit(self, tunnel_id: str, cached: CachedDecision, call: Call) -> Admitted | Refused:
-        """What becomes of a tunnel that the policies allow."""
+        """The decision on a tunnel that the policies allow."""
         caller, endpoint, instance, _, _ = cached.inputs
         request, source_ip = call.request, call.source.source_ip
         assert request is not None
@@ -247,14 +247,14 @@ class Admission:
         )
 
     def explains(self, admitted: Admitted, now: datetime) -> bool:
-        """Whether whoever has a tunnel may know why it cannot be, or cannot be any more."""
+        """Whether the owner of a tunnel may know why it cannot be opened, or cannot go on."""
         caller = self._snapshot.caller(admitted.principal.access_key_id)
         if caller is None or caller.principal.user_id != admitted.principal.user_id:
             return False
         return may_know(caller, self._context(caller, admitted.call, now))
 
     def reevaluate(self, admitted: Admitted, now: datetime) -> Reevaluation:
-        """The decision on a tunnel that is open, as the account is now: what `decide` checks, but quotas."""
+        """The decision on an open tunnel by the present account: the checks of `decide` except quotas."""
         request, principal = admitted.request, admitted.principal
         caller = self._snapshot.caller(principal.access_key_id)
         if caller is None or caller.principal.user_id != principal.user_id:
@@ -282,11 +282,11 @@ class Admission:
 
     @property
     def _ends_with_credentials(self) -> bool:
-        """Whether tunnels end when the temporary credentials expire that they were opened with."""
+        """Whether tunnels end when the temporary credentials expire that opened them."""
         return self._snapshot.account.end_tunnels_with_credentials
 
     def _of_known_key(self, problem: Unauthenticated) -> dict[str, Any]:
-        """For the audit trail alone: an unauthenticated caller must not learn that a key exists."""
+        """For the audit trail only: an unauthenticated caller must not learn that a key exists."""
         claimed = problem.claimed_key_id
         if not problem.unknown or claimed is None:
             return {}
@@ -307,7 +307,7 @@ class Admission:
         denied: AccessDenied,
         now: datetime,
     ) -> str:
-        """For the caller, where it may know; empty where it may not."""
+        """The explanation for the caller; empty if the caller may not know it."""
         request = call.request
         if request is None or not may_know(caller, self._context(caller, call, now)):
             return ""
@@ -323,7 +323,7 @@ class Admission:
 
     @staticmethod
     def _context(caller: Caller, call: Call, now: datetime) -> Context:
-        """The condition keys of a request, but those of what it asks for."""
+        """The condition keys of a request, except those of the requested tunnel."""
         source = call.source
         origin = Origin(source_ip=source.source_ip, user_agent=source.user_agent, secure=True)
         return {**caller.keys, **request_keys(origin, now=now, region=source.region)}
@@ -338,7 +338,7 @@ class Admission:
     ) -> Authorization:
         """
         Raises:
-            AccessDenied: the policies say no.
+            AccessDenied: the policies deny it.
         """
         endpoint, instance = ends
         endpoint_arn, _ = call.resources[0]
@@ -356,7 +356,7 @@ class Admission:
     def _overrun(
         self, endpoint_id: str, quota: int, principal: Principal, principal_quota: int
     ) -> Overrun | None:
-        """The quota that one more tunnel would exceed, by what this worker knows."""
+        """The quota that one more tunnel would exceed, as far as this worker knows."""
         load = self._load
         if load.on_endpoint(endpoint_id) >= quota:
             return ENDPOINT_FULL
@@ -367,7 +367,7 @@ class Admission:
         return None
 
     def _not_served(self, endpoint: Endpoint) -> str | None:
-        """Why tunnels through this endpoint are another gateway's, in words for the audit trail."""
+        """Why another gateway serves this endpoint, in words for the audit trail; None if this one does."""
         vpc = self._snapshot.vpc(endpoint.vpc_id)
         if vpc is not None and self._served.covers(endpoint, vpc):
             return None

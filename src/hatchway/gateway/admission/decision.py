@@ -1,4 +1,4 @@
-"""What comes of a decision, as values: for the client, for the audit trail, for the tunnel. Pure."""
+"""The results of a decision, as values: for the client, for the audit trail, for the tunnel. Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
 
 
 class Call(NamedTuple):
-    """One request to open a tunnel, as the audit trail tells of it.
+    """One request to open a tunnel, as the audit trail records it.
 
-    `forms`, by the names of events, are those of the records of all tunnels of one cached decision: see
+    `forms` holds the forms of the records of all tunnels of one cached decision, by the names of events: see
     `decision_cache`.
     """
 
@@ -38,7 +38,7 @@ class Call(NamedTuple):
     forms: dict[str, RecordForm] | None = None
 
     def record(self, name: str, event_id: str, time: datetime, additional: str) -> AuditRecord:
-        """That of something that succeeded. `additional` is an object as `to_json` writes it."""
+        """The record of a success. `additional` is a JSON object as `to_json` writes it."""
         forms = {} if self.forms is None else self.forms
         form = forms.get(name)
         if form is None:
@@ -74,10 +74,13 @@ class Call(NamedTuple):
 class Admitted(NamedTuple):
     """A tunnel that may be opened.
 
-    `unreachable` says why the network forbids it all the same: to the client that reads as a target that does
-    not answer. `quota` is how many tunnels the endpoint may carry at once, `principal_quota` how many the
-    principal may have, 0 for as many as it likes. `dependencies` are what the decision depends on, and
-    `decision` is what the audit trail is told of it, as `to_json` writes it; empty once it has been told.
+    Attributes:
+        unreachable: why the network forbids it nevertheless; the client only sees a target that does not
+            answer.
+        decision: the decision for the audit trail, as `to_json` writes it; empty once it has been recorded.
+        quota: how many tunnels the endpoint may carry at once.
+        principal_quota: how many tunnels the principal may have at once; 0 for any number.
+        dependencies: what the decision depends on.
     """
 
     tunnel_id: str
@@ -94,7 +97,7 @@ class Admitted(NamedTuple):
     source: Address | None = None
     """The address that the target sees; None for the gateway's own."""
     proxy_protocol: ProxyProtocol | None = None
-    """How the target is told the client's address and port; None for not at all."""
+    """How the target learns the client's address and port; None for not at all."""
 
     @property
     def source_ip(self) -> str:
@@ -107,7 +110,7 @@ class Admitted(NamedTuple):
 
     @property
     def additional(self) -> dict[str, Any]:
-        """What its opening's event has besides the tunnel's id."""
+        """What the event of its opening has besides the tunnel's id."""
         return {
             **({"decision": json.loads(self.decision)} if self.decision else {}),
             **({} if self.unreachable is None else {"network": self.unreachable}),
@@ -115,7 +118,7 @@ class Admitted(NamedTuple):
 
     @property
     def additional_json(self) -> str:
-        """The same and the tunnel's id, as `to_json` writes it."""
+        """The same with the tunnel's id, as `to_json` writes it."""
         decision = f',"decision":{self.decision}' if self.decision else ""
         network = "" if self.unreachable is None else f',"network":{text_to_json(self.unreachable)}'
         return f'{{"tunnelId":{text_to_json(self.tunnel_id)}{decision}{network}}}'
@@ -123,10 +126,10 @@ class Admitted(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A tunnel that may not be opened: what the client is told, and what the audit trail is told.
+    """A tunnel that may not be opened, with the answer for the client and the event for the audit trail.
 
-    `authenticated` is whether the caller is who the request says. `perhaps_too_new` is whether its key or the
-    endpoint may be one that the snapshot does not know yet.
+    `authenticated` is whether the caller is who the request says. `perhaps_too_new` is whether the snapshot
+    may not know its key or the endpoint yet.
     """
 
     refusal: Refusal
@@ -137,9 +140,9 @@ class Refused:
 
 
 class Deferred(NamedTuple):
-    """Not decided yet, for decisions on what this principal asks for have taken more time than its share.
+    """Not decided yet, because decisions for this principal have taken more time than its share.
 
-    It is to be asked again after so many `seconds`, or refused as `refusal`.
+    Ask again after so many `seconds`, or answer with `refusal`.
     """
 
     seconds: float
@@ -149,7 +152,7 @@ class Deferred(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reevaluation:
-    """Whether an open tunnel may go on, asked anew: `revoked` is None, else why not, for the audit trail."""
+    """Whether an open tunnel may go on: if not, `revoked` says why, for the audit trail."""
 
     dependencies: tuple[Dependency, ...] = ()
     revoked: dict[str, Any] | None = None

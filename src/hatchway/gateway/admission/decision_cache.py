@@ -1,12 +1,12 @@
-"""A cache of decisions: what tunnels of one caller have in common, from the same place to the same target.
+"""A cache of decisions: what tunnels of one caller from the same address to the same target have in common.
 
-Who connects to a host does so again and again: the policies and security groups then say the same, and the
-records are the same but for times and ids. Authentication, expiry, quotas and what is off limits are not in
-here: they are asked about each time.
+Whoever connects to a host does so again and again: the policies and security groups then give the same
+result, and the records differ only in times and ids. Authentication, expiry, quotas and off-limits addresses
+are not cached: they are checked each time.
 
-A cached decision has what it was made of, object by object. It is used only where every one of these inputs
-is what the snapshot has now: the snapshot has another as soon as anything about it has changed. So nothing
-that was revoked or altered outlives that, and nothing has to be told of changes.
+A cached decision holds its inputs, object by object. It is used only if the snapshot still has every one of
+these objects: the snapshot gets another object as soon as something about it changes. So a revocation takes
+effect at once, and the cache need not be notified of changes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.dependencies import Dependency
 
 MOST: Final = 4096
-"""Decisions that are kept, each some 6 KB with the forms of its records."""
+"""Decisions that are kept, each about 6 KB with the forms of its records."""
 
 LARGEST: Final = 8_000
-"""Characters of a decision that is kept: how long one is, policies decide."""
+"""Characters of the longest decision that is kept: policies determine the length."""
 
 
 class CacheKey(NamedTuple):
-    """What a client says and where it comes from, as far as policies can ask about it."""
+    """What a client sends and where it comes from, as far as policies can test it."""
 
     access_key_id: str
     source_ip: str
@@ -41,7 +41,7 @@ class CacheKey(NamedTuple):
 
 
 class DecisionInputs(NamedTuple):
-    """What the snapshot had when it was decided; `between` is what it has of the network there."""
+    """What the snapshot had at the time of the decision; `between` is what it had of the network."""
 
     caller: Caller
     endpoint: Endpoint | None
@@ -51,10 +51,10 @@ class DecisionInputs(NamedTuple):
 
 
 class CachedDecision(NamedTuple):
-    """What comes of it: `decision`, which allows, as `to_json` writes it, and what events say.
+    """The results: `decision`, which allows, as `to_json` writes it, and the content of events.
 
-    `key` is what was asked first: tunnels that are opened later have that too, and not the same once more.
-    `is_reachable` is whether the target is registered and security groups let the connection through.
+    `key` is the request that was decided on first: later tunnels share it instead of keeping an equal one.
+    `is_reachable` is whether the target is registered and security groups allow the connection.
     """
 
     key: CacheKey
@@ -68,12 +68,12 @@ class CachedDecision(NamedTuple):
 
 
 class DecisionCache:
-    """Those of one worker."""
+    """The cache of one worker."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._decisions: dict[CacheKey, CachedDecision] = {}
-        # Those of them that were found when the snapshot was last in this state.
+        # Those that were found when the snapshot was last in this state.
         self._state = object()
         self._found: dict[CacheKey, CachedDecision] = {}
 
@@ -81,11 +81,11 @@ class DecisionCache:
         return len(self._decisions)
 
     def get(self, key: CacheKey, state: object) -> CachedDecision | None:
-        """The decision that was put or found in this state of the snapshot: its inputs are the same."""
+        """The decision that was stored or found in this state of the snapshot: its inputs are the same."""
         return self._found.get(key) if state is self._state else None
 
     def revalidate(self, key: CacheKey, inputs: DecisionInputs, state: object) -> CachedDecision | None:
-        """The decision made of these very inputs, if it is kept. The snapshot has them in this state."""
+        """The decision made from exactly these inputs, if it is kept. The snapshot has them in this state."""
         cached = self._decisions.get(key)
         if cached is None:
             return None
@@ -114,10 +114,11 @@ class DecisionCache:
         self._found.pop(key, None)
 
     def put(self, cached: CachedDecision, state: object) -> bool:
-        """Keep one that depends on its inputs alone, which the snapshot has in this state. The oldest goes
-        when there are too many.
+        """Store a decision that depends on its inputs alone. The snapshot has them in this state. The oldest
+        decision is removed if there are too many.
 
-        Returns whether it is kept.
+        Returns:
+            Whether it is kept.
         """
         if cached.inputs.endpoint is None or len(cached.decision) > LARGEST:
             return False

@@ -1,4 +1,5 @@
-"""Requests that wait for those of the same principal, where its policies take long to decide on."""
+"""Requests that wait for other requests of the same principal, because its policies take long to decide
+on."""
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
     from hatchway.transport.websocket.connection import WebSocketConnection
 
 LONGEST_WAIT: Final = 10.0
-"""Seconds for which a request waits."""
+"""Seconds for which a request may wait."""
 
 MAX_OF_ONE_PRINCIPAL: Final = 8
-"""Requests of one principal that wait at a time, so that they leave the others of their address theirs."""
+"""Requests of one principal that may wait at a time, so that others at the same address get their share."""
 
 
 class DeferredRequests:
-    """Those of one worker."""
+    """The waiting requests of one worker."""
 
     def __init__(self) -> None:
         self._waiting: Counter[str] = Counter()
@@ -33,11 +34,12 @@ class DeferredRequests:
         decide: Callable[[], Admitted | Refused | Deferred],
         deferred: Deferred,
     ) -> Admitted | Refused:
-        """What `decide` says as soon as it is not to come later, as it has said; a refusal where there is no
-        waiting for it.
+        """Call `decide` again after the wait that it asked for, until it decides. Returns the refusal if the
+        wait would be too long.
 
         Raises:
-            ConnectionResetError: the client has gone meanwhile. And what `decide` raises.
+            ConnectionResetError: the client has gone in the meantime.
+            Exception: what `decide` raises.
         """
         answer: Admitted | Refused | Deferred = deferred
         left = LONGEST_WAIT

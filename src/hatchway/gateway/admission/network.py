@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 
 class Flow(NamedTuple):
-    """What would pass, and between whom. `instance` is the one at the address that is registered in the
-    endpoint's VPC, if there is one.
-    """
+    """What would pass, and between whom. `instance` is the one registered at the address in the endpoint's
+    VPC, if any."""
 
     endpoint: Endpoint
     instance: Instance | None
@@ -33,11 +32,11 @@ class Flow(NamedTuple):
 
 
 def network_problem(snapshot: Snapshot, served: Served, off_limits: OffLimits, flow: Flow) -> str | None:
-    """Why the connection is not let through, in words for the audit trail; None when it is.
+    """Why the connection is not allowed, in words for the audit trail; None if it is allowed.
 
-    A target that is not registered has no security group of its own to ask. So its address must be neither
-    that of a host in another VPC that this gateway serves, nor off limits. Nor may that of a host that
-    registered itself be off limits: where it is, nobody else has said.
+    A target that is not registered has no security group of its own. So its address must neither belong to a
+    host in another VPC that this gateway serves, nor be off limits. The address of a host that registered
+    itself must not be off limits either: nobody else has confirmed where that host is.
     """
     endpoint, instance, address, port, client = flow
     vpc = snapshot.vpc(endpoint.vpc_id)

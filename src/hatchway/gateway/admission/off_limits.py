@@ -1,5 +1,7 @@
-"""Addresses that are no targets unless somebody registers an instance there: a tunnel to them would make its
-client a local caller of what listens there (the API, the metrics, the store), whatever `aws:SourceIp` says.
+"""Addresses that are no targets unless somebody registers an instance there.
+
+A tunnel to such an address would make its client a local caller of what listens there (the API, the metrics,
+the store), whatever `aws:SourceIp` says.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ class MachineAddresses(Protocol):
 
 
 class OffLimits:
-    """What a gateway keeps tunnels away from."""
+    """The addresses to which a gateway opens no tunnel."""
 
     def __init__(
         self,
@@ -32,9 +34,14 @@ class OffLimits:
         ranges: Sequence[str] = (),
         drain_ports: Container[int] = (),
     ) -> None:
-        """`own` are this machine's addresses, `snapshot` knows the API's; `named` are those of the store and
-        of other hosts that were named, `ranges` are CIDR ranges. At `drain_ports` this machine's gateways do
-        what programs on it ask."""
+        """
+        Args:
+            own: this machine's addresses.
+            snapshot: knows the API's addresses.
+            named: the addresses of the store and of other hosts given by name.
+            ranges: CIDR ranges.
+            drain_ports: the ports at which this machine's gateways obey programs on it.
+        """
         self._own = own
         self._snapshot = snapshot
         self._named = named
@@ -42,9 +49,10 @@ class OffLimits:
         self._drain_ports = drain_ports
 
     def port_problem(self, address: Address, port: int) -> str | None:
-        """Why a port is no target, also of a registered instance, in words for the audit trail.
+        """Why a port is no target, even of a registered instance, in words for the audit trail.
 
-        Whoever came by a tunnel to where gateways are drained would come from this machine itself.
+        Through a tunnel to the port where gateways are drained, a client would appear to be on this machine
+        itself.
         """
         if port not in self._drain_ports:
             return None
@@ -64,7 +72,8 @@ class OffLimits:
         return None
 
     def instance_problem(self, instance: Instance, address: Address) -> str | None:
-        """The same of an address of a registered instance: one that registered itself opens none."""
+        """The same for an address of a registered instance: an instance that registered itself permits
+        nothing."""
         problem = self.problem(address) if instance.registered_itself else None
         return None if problem is None else f"{problem}, and {instance.id} registered itself"
 

@@ -1,7 +1,7 @@
-"""How the gateway says no: the HTTP answer to a request that gets no tunnel. Pure, but for the clock.
+"""The gateway's refusals: the HTTP answers to requests that get no tunnel. Pure, except for the clock.
 
-The AWS CLI prints its body as it is, and none of its headers; so the body names the request, for `hatchway
-explain`. A quota that is seen to be used up only after the upgrade closes the tunnel instead.
+The AWS CLI prints the body as it is and none of the headers; so the body contains the request's id, for
+`hatchway explain`. If a quota turns out to be used up only after the upgrade, the tunnel is closed instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REQUEST_ID_HEADER: Final = "x-amzn-requestid"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An HTTP answer other than 101. `explanation` is for those alone whom policies let know more."""
+    """An HTTP answer other than 101. `explanation` is only for callers whom policies allow to know more."""
 
     status: HTTPStatus
     error_code: str
@@ -31,7 +31,7 @@ class Refusal:
     explanation: str = ""
 
     def body(self, request_id: str) -> bytes:
-        """As clients print it, so it names the request by which its reasons can be found."""
+        """The body as clients print it, with the request's id, by which the reasons can be found."""
         fields = {"ErrorCode": self.error_code, "Message": self.message, "RequestId": request_id}
         more = {"Explanation": self.explanation} if self.explanation else {}
         return json.dumps({**fields, **more}).encode()
@@ -46,7 +46,7 @@ class RequestRefused(Exception):
 
 
 def render_refusal(refusal: Refusal, request_id: str) -> bytes:
-    """The whole HTTP answer, which says what the time is here: a clock that is wrong refuses everybody (RFC
+    """The whole HTTP answer. It contains the gateway's time, because a wrong clock refuses everybody (RFC
     9110 section 6.6.1)."""
     date = formatdate(usegmt=True)
     headers = (("Date", date), ("Content-Type", "application/json"), (REQUEST_ID_HEADER, request_id))
@@ -131,7 +131,7 @@ def handshake_refused(problem: BadHandshake) -> Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
-    """A quota that is used up: how a client is told before the upgrade, and after it."""
+    """A quota that is used up: what a client is told before the upgrade, and after it."""
 
     what: str
 

@@ -1,7 +1,7 @@
-"""What a client asks for in the request target of `GET /openTunnel?…`. Pure.
+"""The parameters in the request target of `GET /openTunnel?…`. Pure.
 
-The parameters are those that the AWS CLI 2 sends (`aws ec2-instance-connect open-tunnel`). Those named
-`X-Amz-…` belong to Signature Version 4 and are left to it.
+They are those that the AWS CLI 2 sends (`aws ec2-instance-connect open-tunnel`). Parameters named `X-Amz-…`
+belong to Signature Version 4 and are ignored here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WHOLE_NUMBER: Final = re.compile(r"[1-9][0-9]{0,4}")
 
 
 def claimed_key_id(query: str) -> str:
-    """The access key ID that a presigned URL's query names, unverified; empty when it names none."""
+    """The access key ID in a presigned URL's query, unverified; empty if there is none."""
     start = query.find(_CREDENTIAL)
     while start >= 0:
         if start == 0 or query[start - 1] == "&":
@@ -47,11 +47,11 @@ def claimed_key_id(query: str) -> str:
 
 
 class BadParameter(Exception):
-    """A parameter that is missing, unknown, given twice, or has a value that it cannot have.
+    """A parameter that is missing, unknown, given twice, or has an invalid value.
 
     Attributes:
         parameter: its name as the client wrote it, at most 64 characters.
-        problem: one sentence or two that say what to send instead.
+        problem: one or two sentences that say what to send instead.
     """
 
     def __init__(self, parameter: str, problem: str) -> None:
@@ -61,18 +61,18 @@ class BadParameter(Exception):
 
 
 def read_tunnel_request(parameters: Iterable[tuple[str, str]], longest: int) -> TunnelRequest:
-    """Read the names and values of the request target's query, in the canonical encoding that was signed.
+    """Read the names and values of the query, in the canonical encoding that was signed.
 
-    An IPv4-mapped address is read as its IPv4, and every address is written in its canonical form.
+    An IPv4-mapped address is read as its IPv4 address, and every address is written in its canonical form.
 
     Args:
-        longest: the most seconds that may be asked for.
+        longest: the most seconds that may be requested.
 
     Raises:
         BadParameter: the first problem found.
     """
     asked = tuple([pair for pair in parameters if not pair[0].startswith("X-Amz-")])
-    # Each of the known ones is short where it can be read, and what cannot is not remembered.
+    # Valid values of known parameters are short, and the cache keeps no invalid ones.
     read = _read_again if _KNOWN.issuperset(dict(asked)) else _read
     return read(asked, longest)
 
@@ -91,7 +91,7 @@ _read_again = lru_cache(maxsize=1024)(_read)
 
 
 def _values(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The values by name, still encoded, which makes a difference to addresses alone."""
+    """The values by name, still encoded, which makes a difference for addresses alone."""
     values = dict[str, str]()
     for name, value in parameters:
         if name in _KNOWN:

@@ -1,4 +1,4 @@
-"""The addresses of hosts that are known by name, kept up with the DNS in a thread of its own.
+"""The addresses of hosts that are known by name, kept up to date by DNS look-ups in a thread of its own.
 
 A resolver may be slow, and neither the event loop nor the few threads that follow the store may wait for it.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hatchway.domain.addresses import Address
 
 REFRESH: Final = 60.0
-"""Seconds between looking names up and doing so again."""
+"""Seconds between two look-ups of all names."""
 
 FIRST: Final = 5.0
 """Seconds that a gateway waits for the first answers before it opens tunnels without them."""
@@ -28,7 +28,8 @@ log = structlog.get_logger("hatchway.gateway")
 
 
 class Resolver:
-    """Hosts' addresses as last looked up. A name that no longer resolves keeps those that it had."""
+    """Hosts' addresses as of the last look-up. A name that no longer resolves keeps its previous
+    addresses."""
 
     def __init__(self, hosts: Iterable[str]) -> None:
         self._hosts = tuple(dict.fromkeys(hosts))
@@ -41,7 +42,7 @@ class Resolver:
         return address in self._addresses
 
     def start(self) -> None:
-        """Begin to look the names up, and wait for the first answers, `FIRST` seconds at most."""
+        """Start to look the names up, and wait for the first answers, at most `FIRST` seconds."""
         if not self._hosts:
             return
         threading.Thread(target=self._run, name="names", daemon=True).start()

@@ -1,4 +1,5 @@
-"""Which endpoints a gateway serves: it stands in one network, and several VPCs may have the same ranges."""
+"""Which endpoints a gateway serves: it stands in one network, and several VPCs may have the same address
+ranges."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 
 class Served:
-    """What a gateway is bound to: VPCs, with every endpoint in them, and endpoints. One that is bound to
-    nothing serves all endpoints of VPCs that are not separate networks."""
+    """What a gateway is bound to: VPCs, with every endpoint in them, and endpoints. A gateway that is bound
+    to nothing serves all endpoints of VPCs that are not separate networks."""
 
     def __init__(self, vpcs: Iterable[str] = (), endpoints: Iterable[str] = ()) -> None:
         """Both are names or ids."""
@@ -29,7 +30,7 @@ class Served:
         return self._is_whole(vpc) or any(map(self._is_bound_to, endpoints))
 
     def missing(self, vpcs: Iterable[Vpc], endpoints: Iterable[Endpoint]) -> list[str]:
-        """The names and ids that it is bound to and that are none of these."""
+        """The names and ids that the gateway is bound to and that are none of these."""
         return sorted(
             (self._vpcs - {word for vpc in vpcs for word in (vpc.id, vpc.name)})
             | (self._endpoints - {word for each in endpoints for word in (each.id, each.name)})

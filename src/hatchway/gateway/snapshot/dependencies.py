@@ -1,8 +1,8 @@
-"""What a decision on a tunnel depends on, and what of that a change touches.
+"""What a decision on a tunnel depends on, and which dependencies a change affects. Pure.
 
-A dependency is a row, or several that matter to the same decisions, by table and key. A tunnel of whose
-dependencies no change has touched one would be decided on as before; so only the others are decided on again.
-Pure.
+A dependency is a row, or several rows that matter to the same decisions, identified by table and key. If no
+change has affected any dependency of a tunnel, the decision would be the same as before; so only the other
+tunnels are decided on again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Dependency = tuple[str, ...]
 
 Touched = frozenset[Dependency] | None
-"""What changes touch; None is everything."""
+"""The dependencies that changes affect; None means all."""
 
 _OWNERS: Final = {OwnerKind.USER: "users", OwnerKind.GROUP: "groups", OwnerKind.ROLE: "roles"}
 
@@ -37,7 +37,7 @@ def _owner(key: Dependency) -> Dependency:
 
 
 # From a row's primary key to its dependency. A table that is neither here nor in `_DECIDE_ON_ALL` affects no
-# tunnel; a test has a list of these.
+# tunnel; a test has a list of those.
 _DEPENDENCIES: Final[dict[str, Callable[[Dependency], Dependency]]] = {
     "access_keys": _same("access_keys"),
     "sessions": _same("sessions"),
@@ -59,7 +59,8 @@ _DECIDE_ON_ALL: Final = frozenset({"accounts", "guardrails"})
 
 
 def identity_dependencies(identities: Identities, access_key_id: str) -> tuple[Dependency, ...]:
-    """Who holds a key, and what its policies are, as dependencies. Empty when there is no such key."""
+    """Who holds a key and what that principal's policies are, as dependencies. Empty if there is no such
+    key."""
     session = identities.session(access_key_id)
     if session is not None:
         return (
@@ -74,7 +75,7 @@ def identity_dependencies(identities: Identities, access_key_id: str) -> tuple[D
 
 
 def _owner_dependencies(identities: Identities, is_role: bool, name: str | None) -> Iterable[Dependency]:
-    """What a user's or role's policies are; of the root user (None) there are the guardrails."""
+    """The policies of a user or role; for the root user (None) only the guardrails."""
     policies = list(identities.guardrails())
     if name is not None:
         kind = OwnerKind.ROLE if is_role else OwnerKind.USER
@@ -91,7 +92,7 @@ def _owner_dependencies(identities: Identities, is_role: bool, name: str | None)
 
 
 def network_dependencies(endpoint: Endpoint, instance: Instance | None, address: str) -> list[Dependency]:
-    """What the rest of a decision depends on, for an address in its canonical form."""
+    """What the rest of a decision depends on. `address` is in its canonical form."""
     dependencies: list[Dependency] = [
         ("endpoints", endpoint.id),
         ("vpcs", endpoint.vpc_id),
@@ -107,9 +108,9 @@ def network_dependencies(endpoint: Endpoint, instance: Instance | None, address:
 
 
 def touched(changes: Changes, key_of: Callable[[str, Any], Dependency]) -> Touched:
-    """The dependencies that changes touch; None when every decision depends on them.
+    """The dependencies that changes affect; None if every decision depends on them.
 
-    `key_of` tells the primary key of a table's row.
+    `key_of` returns the primary key of a table's row.
     """
     if changes.everything or any(changes.changed.get(table) for table in _DECIDE_ON_ALL):
         return None
@@ -130,7 +131,7 @@ def touched(changes: Changes, key_of: Callable[[str, Any], Dependency]) -> Touch
 
 
 class _Group:
-    """Tunnels with the same dependencies. Its hash is its own: that of all dependencies takes long."""
+    """Tunnels with the same dependencies. It is hashed by identity: hashing all dependencies takes long."""
 
     __slots__ = ("dependencies", "ids")
 
@@ -142,7 +143,7 @@ class _Group:
 class DependencyIndex:
     """Ids of tunnels by their dependencies.
 
-    Many tunnels depend on the same ones, so ids are kept once, by all dependencies of a tunnel.
+    Many tunnels have the same dependencies, so each id is stored once, under all dependencies of its tunnel.
     """
 
     def __init__(self) -> None:
@@ -150,7 +151,7 @@ class DependencyIndex:
         self._with: dict[Dependency, set[_Group]] = {}
 
     def add(self, tunnel_id: str, dependencies: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
-        """Returns the dependencies, which are one object for all tunnels that have the same."""
+        """Add a tunnel. Returns its dependencies, as one object for all tunnels that have the same."""
         group = self._groups.get(dependencies)
         if group is None:
             group = self._groups[dependencies] = _Group(dependencies)
@@ -165,7 +166,7 @@ class DependencyIndex:
         if group.ids:
             return
         del self._groups[dependencies]
-        # One may stand twice: the same security group at both ends.
+        # A dependency may occur twice: the same security group at both ends.
         for dependency in set(dependencies):
             groups = self._with[dependency]
             groups.discard(group)

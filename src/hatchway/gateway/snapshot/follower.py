@@ -1,6 +1,6 @@
-"""Keeps a snapshot up with the store.
+"""Keeps a snapshot up to date with the store.
 
-A gateway that cannot reach the store goes on with what it knows. It can open nothing meanwhile, because
+A gateway that cannot reach the store goes on with what it knows. Until then it can open no tunnel, because
 nothing can be recorded.
 """
 
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 RETRY: Final = 0.5
 """Seconds from a failed read of the store to the next attempt."""
 ASKED_INTERVAL: Final = 0.25
-"""Seconds after a look before which nobody who asks for news has another one made. It is one query of one
-row, so strangers who ask without end cost the store four of them a second for each worker."""
+"""Seconds after a check during which nobody who asks for news causes another one. A check is a query of one
+row, so strangers who ask without end cause at most four of them a second for each worker."""
 
 log = structlog.get_logger("hatchway.gateway")
 
 
 class Follower:
-    """Follows the store's change feed by revision, so that a change missed is a change seen later.
+    """Follows the store's change feed by revision, so that a missed change is found later.
 
-    A store that was restored has other revisions, or other marks of them: all of it is read anew.
+    A restored store has other revisions, or other marks of them: then everything is read again.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Follower:
     ) -> None:
         """
         Args:
-            applied: is told of all changes and what they touch, when they are in the snapshot.
-            serves: the VPCs whose instances and security groups the snapshot is to have.
-            required: raises where that account, of a store of which all is read, is not to be followed.
+            applied: called with all changes and what they affect, once the snapshot has them.
+            serves: selects the VPCs whose instances and security groups the snapshot needs.
+            required: raises if the account of a store that is read completely must not be followed.
         """
         self._store = store
         self._snapshot = snapshot
@@ -68,12 +68,12 @@ class Follower:
         self._looked = asyncio.Event()
         self._asked = asyncio.Event()
         self.looked_at = 0.0
-        """When the snapshot was last seen to be the store's state, by `time.monotonic`."""
+        """When the snapshot was last known to be the store's state, by `time.monotonic`."""
         self.restores = 0
-        """How often what had been seen of the store was found not to be its past."""
+        """How often the store turned out not to be a continuation of what was read before."""
 
     def catch_up(self) -> None:
-        """Read what has changed, waiting for the store."""
+        """Read what has changed, and block until the store has answered."""
         began = time.monotonic()
         changes, dependencies = self._read()
         self._snapshot.apply(changes)
@@ -81,7 +81,7 @@ class Follower:
         self.looked_at = began
 
     async def follow(self) -> None:
-        """Catch up again and again, without making the event loop wait for the store."""
+        """Catch up again and again, without blocking the event loop."""
         async with self._store.notifications() as notifications:
             while True:
                 await (asyncio.sleep(RETRY) if self._behind else self._due(notifications))
@@ -89,9 +89,10 @@ class Follower:
                 await self._look()
 
     async def caught_up(self, within: float) -> None:
-        """Returns when the snapshot has been seen to be the store's state at the time of this call, or later.
+        """Return when the snapshot is known to be the store's state at the time of this call, or later.
 
-        It waits no longer than `within` seconds, and has the store looked at, but only so often.
+        It waits at most `within` seconds. It causes a check of the store, but not more often than
+        `ASKED_INTERVAL` allows.
         """
         asked = time.monotonic()
         with suppress(TimeoutError):
@@ -101,7 +102,7 @@ class Follower:
                     await self._looked.wait()
 
     async def _due(self, notifications: ChangeNotifications) -> None:
-        """Returns when it is time to look: because of what is told, or because somebody asks."""
+        """Return when it is time for a check: after a notification, or because somebody asks."""
         notified = asyncio.create_task(notifications.next())
         asked = asyncio.create_task(self._asked_for())
         try:
@@ -148,7 +149,7 @@ class Follower:
             log.info("store is followed again", revision=self._snapshot.revision)
 
     def _read(self) -> tuple[Changes, Touched]:
-        """What has changed, and what that touches. It can be thousands of rows, so this must not run on the
+        """What has changed, and what that affects. It may be thousands of rows, so this must not run on the
         event loop."""
         changes = self._store.changes(self._snapshot.position, self._serves)
         if changes.everything:
@@ -185,10 +186,10 @@ class Follower:
 
 
 class _NetworkAfter:
-    """Which VPCs there are once some changes have been applied, and which endpoints they have.
+    """The VPCs and their endpoints as they will be once some changes have been applied.
 
     Attributes:
-        touched: the ids of VPCs of which that may differ from what the snapshot has.
+        touched: the ids of VPCs for which this may differ from the snapshot.
     """
 
     def __init__(self, snapshot: Snapshot, changes: Changes) -> None:

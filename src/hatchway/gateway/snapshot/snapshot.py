@@ -1,6 +1,6 @@
-"""What a gateway knows of the account, in memory: a copy that follows the store's change feed.
+"""What a gateway knows of the account: a copy in memory that follows the store's change feed.
 
-Lookups take no longer with 100,000 instances than with ten; a change costs what it changes.
+Look-ups take no longer with 100,000 instances than with ten; the cost of a change depends on its size alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hatchway.keys.vault import Vault
     from hatchway.store import Changes
 
-# Tables whose rows are also looked up by something other than their key, and by what.
+# Tables whose rows are also looked up by something other than their primary key, and by what.
 _LOOKUPS: Final[dict[str, Callable[[Any], Iterable[Key]]]] = {
     "instances": lambda row: (
         key for address in row.addresses for key in ((row.vpc_id, address), (address,))
@@ -45,7 +45,7 @@ _LOOKUPS: Final[dict[str, Callable[[Any], Iterable[Key]]]] = {
 
 
 PORTION: Final = 200
-"""Rows taken at once: some two milliseconds."""
+"""Rows applied at once: about two milliseconds."""
 
 
 def _empty_tables() -> dict[str, Table]:
@@ -53,13 +53,15 @@ def _empty_tables() -> dict[str, Table]:
 
 
 class Snapshot:
-    """The account as of one revision: the `Identities` and the `Directory` that `hatchway.access` asks."""
+    """The account as of one revision. It implements `Identities` and `Directory`, which `hatchway.access`
+    uses."""
 
     def __init__(self, gateway_key: Vault) -> None:
-        """`gateway_key` opens the signing keys, each when it is asked for."""
+        """`gateway_key` opens the signing keys, each when it is needed."""
         self.position = BEGINNING
         self.state = object()
-        """Another one after each change: what was looked up while it was the same is the same still."""
+        """Replaced by another object after each change: as long as it is the same, everything looked up is
+        still the same."""
         self._signing_keys = SigningKeyOpener(gateway_key)
         self._tables = _empty_tables()
         self._forget_callers()
@@ -79,17 +81,17 @@ class Snapshot:
             pass
 
     def applying(self, changes: Changes) -> Iterator[None]:
-        """The same in portions, between which others may be served.
+        """Do the same in portions, between which other work may run.
 
-        Until the last one is done the snapshot is what it was, and then at once what it becomes: a decision
-        in between never sees half of a change. Nothing else may be applied meanwhile.
+        Until the last portion is done the snapshot is what it was, and then it becomes the new state at once:
+        a decision in between never sees half of a change. Nothing else may be applied in the meantime.
         """
         size = sum(map(len, changes.deleted.values())) + sum(map(len, changes.changed.values()))
         tables = _empty_tables() if changes.everything else dict(self._tables)
         done = 0
         for name in {**changes.deleted, **changes.changed}:
-            # What a change costs must depend on its size alone: one that is applied without a pause needs no
-            # copy.
+            # The cost of a change must depend on its size alone: a change that is applied without a pause
+            # needs no copy.
             if size >= PORTION and not changes.everything:
                 tables[name] = tables[name].copy()
             table = tables[name]
@@ -106,7 +108,7 @@ class Snapshot:
         if any(changes.changed.get(table) or changes.deleted.get(table) for table in IDENTITY_TABLES):
             self._forget_callers()
         else:
-            # Sessions come and go all the time, and each is one caller's.
+            # Sessions come and go all the time, and each belongs to one caller.
             gone = [key_id for (key_id,) in changes.deleted.get("sessions", ())]
             for key_id in (*gone, *(row.access_key_id for row in changes.changed.get("sessions", ()))):
                 self._callers.pop(key_id, None)
@@ -148,12 +150,12 @@ class Snapshot:
         return self._rows("vpcs").get((vpc_id,))
 
     def instance_at(self, vpc_id: str, address: str) -> Instance | None:
-        """The registered instance with this address, in its canonical form, in a VPC."""
+        """The registered instance with this address in a VPC. `address` is in its canonical form."""
         found = self._find("instances", vpc_id, address)
         return found[0] if found else None
 
     def instances_at(self, address: str) -> Sequence[Instance]:
-        """The registered instances with this address, in its canonical form, of all VPCs."""
+        """The registered instances with this address in any VPC. `address` is in its canonical form."""
         return self._find("instances", address)
 
     def serves_api(self, address: str) -> bool:
@@ -180,9 +182,8 @@ class Snapshot:
         ]
 
     def between(self, endpoint: Endpoint, instance: Instance) -> tuple[object, ...]:
-        """The rows that say whether an endpoint's connections get through to an instance, besides their own:
-        of the VPC, of the security groups at both ends, of the interfaces. None for each that is not there.
-        """
+        """The other rows that decide whether an endpoint's connections get through to an instance: the VPC,
+        the security groups at both ends, the interfaces. None for each that does not exist."""
         groups, interfaces = self._rows("security_groups"), self._rows("network_interfaces")
         return (
             self.vpc(endpoint.vpc_id),
@@ -195,14 +196,14 @@ class Snapshot:
 
     def caller(self, access_key_id: str) -> Caller | None:
         if access_key_id not in self._callers:
-            # Only for keys that exist: a flood of invented ones must not make this grow.
+            # Only for keys that exist: a flood of invented keys must not make this grow.
             if self.access_key(access_key_id) is None and self.session(access_key_id) is None:
                 return None
             self._callers[access_key_id] = resolve_caller(self, access_key_id)
         return self._callers[access_key_id]
 
     def dependencies_of(self, access_key_id: str) -> tuple[Dependency, ...]:
-        """Who holds a known key, and what its policies are, as dependencies."""
+        """Who holds a known key and what that principal's policies are, as dependencies."""
         if access_key_id not in self._dependencies:
             self._dependencies[access_key_id] = identity_dependencies(self, access_key_id)
         return self._dependencies[access_key_id]

@@ -15,7 +15,7 @@ _KEYS = {table.name: tuple(column.name for column in table.primary_key.columns) 
 
 
 def key_of(table: str, row: Any) -> Key:
-    """The primary key of a row, as texts, as the change feed names a row that is gone."""
+    """The primary key of a row, as texts: the way the change feed names a deleted row."""
     return tuple(str(getattr(row, name)) for name in _KEYS[table])
 
 
@@ -25,15 +25,15 @@ class Table:
     __slots__ = ("_found", "_lookups", "_name", "rows")
 
     def __init__(self, name: str, lookups: Callable[[Any], Iterable[Key]] | None = None) -> None:
-        """`lookups` gives the keys by which a row is found besides its own."""
+        """`lookups` returns the keys by which a row can be found besides its primary key."""
         self._name = name
         self._lookups = lookups
         self.rows: dict[Key, Any] = {}
-        # What is found under a key is never changed, but replaced: a copy shares it.
+        # The values are never changed, only replaced: a copy shares them.
         self._found: dict[Key, dict[Key, Any]] = {}
 
     def copy(self) -> Table:
-        """A table with the same rows, which changes independently."""
+        """A table with the same rows that changes independently."""
         other = Table(self._name, self._lookups)
         other.rows = dict(self.rows)
         other._found = dict(self._found)

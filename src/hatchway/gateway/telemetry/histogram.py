@@ -1,4 +1,4 @@
-"""How long something took, as a histogram that is cheap to add to."""
+"""A histogram of durations that is cheap to add to."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds up to which each bucket goes; one more has the rest."""
+"""Upper bounds of the buckets, in seconds; one more bucket has the rest."""
 
 _LABELS: Final = (*(str(bound) for bound in BOUNDS), "+Inf")
 
 
 class SecondsHistogram(Collector):
-    """What `prometheus_client.Histogram` exports, for one thread that observes, while any may ask.
+    """Exports what `prometheus_client.Histogram` exports. One thread observes, and any thread may collect.
 
-    That one takes a lock for each number, and five times as long.
+    `prometheus_client.Histogram` takes a lock for each number, and five times as long.
     """
 
     def __init__(self, name: str, documentation: str, *, registry: CollectorRegistry) -> None:
@@ -37,7 +37,7 @@ class SecondsHistogram(Collector):
         registry.register(self)
 
     def observe(self, seconds: float) -> None:
-        """It took so long once."""
+        """Add one duration."""
         self._counts[bisect_left(BOUNDS, seconds)] += 1
         self._sum += seconds
 

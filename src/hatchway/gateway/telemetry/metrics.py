@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hatchway.transport.websocket.close import Closure
 
 LAG_INTERVAL: Final = 0.5
-"""Seconds between two looks at how late the event loop is."""
+"""Seconds between two checks of how late the event loop is."""
 
 REASON_NOT_RECORDED: Final = "NotRecorded"
 """The reason of a tunnel that was not opened because the audit trail could not be written."""
@@ -48,13 +48,13 @@ CLOSE_REASONS: Final = {
 
 
 class Metrics:
-    """One worker's metrics. Names carry their units; all begin with `hatchway_`.
+    """One worker's metrics. Their names contain their units and begin with `hatchway_`.
 
     Attributes:
-        refused: requests that got no tunnel, by the error code that the client was told.
-        opened: tunnels entered in the audit trail as opened.
-        handshake_seconds: from a connection to the end of its request, TLS included.
-        connect_seconds: connecting to targets that answered.
+        refused: requests that got no tunnel, by the error code that the client received.
+        opened: tunnels recorded as opened in the audit trail.
+        handshake_seconds: from the connection to the end of its request, including TLS.
+        connect_seconds: time to connect to targets that answered.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
-        # With labels it takes as long to be found as to be counted.
+        # Looking a counter up by its label takes as long as counting.
         self._closed_of: dict[str, Counter] = {}
         self.handshake_seconds = SecondsHistogram(
             "hatchway_handshake_seconds",
@@ -102,7 +102,7 @@ class Metrics:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the worker would open a tunnel; not before it is watched."""
+        """Whether the worker would open a tunnel; False until `watch` was called."""
         return self._is_ready()
 
     def closed(self, closure: Closure) -> None:
@@ -113,14 +113,15 @@ class Metrics:
         counter.inc()
 
     def gone(self, relay: Relay, leave: Callable[[], None]) -> None:
-        """A tunnel leaves the registry, by this: a scrape meanwhile counts its bytes once."""
+        """Remove a tunnel from the registry by calling `leave`: a scrape at the same time counts its bytes
+        once."""
         with self._counting:
             self._bytes_in += relay.bytes_in
             self._bytes_out += relay.bytes_out
             leave()
 
     async def measure_lag(self) -> None:
-        """Measure, again and again, how late the event loop is."""
+        """Measure again and again how late the event loop is."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + LAG_INTERVAL
@@ -139,13 +140,13 @@ class Metrics:
         ready: Callable[[], bool],
         restores: Callable[[], int],
     ) -> None:
-        """Export these too, with the values that they have when Prometheus asks.
+        """Also export these, with their values at the time of a scrape.
 
         Args:
             pending: connections that have not sent their request yet.
             shed: how many connections were reset before TLS, by reason.
-            revision: of the store, as far as the snapshot has it.
-            age: seconds since the snapshot was last seen to be the store's state.
+            revision: the store's revision that the snapshot has.
+            age: seconds since the snapshot was last known to be the store's state.
             pending_records: records that the audit trail still lacks.
             ready: whether the worker would open a tunnel.
             restores: how often the store was found restored.

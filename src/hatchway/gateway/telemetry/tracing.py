@@ -1,11 +1,11 @@
-"""What is told of a tunnel in traces.
+"""The traces of a tunnel.
 
-A span is exported when it ends, and tunnels live for hours. So a tunnel's trace has two: `OpenTunnel`, from
-the connection to the moment when the target is connected or the answer is no, with the steps on that way
-beneath it; and `Tunnel`, from then on, which comes when the tunnel ends.
+A span is exported when it ends, and tunnels live for hours. So a tunnel's trace has two spans: `OpenTunnel`,
+from the connection until the target is connected or the request is refused, with the individual steps beneath
+it; and `Tunnel`, from then on, which is exported when the tunnel ends.
 
-Only requests that were decided on have a trace: garbage, and what is answered 429 unexamined, is only counted
-in the metrics. Of a URL only the path is exported, because the rest of it is a credential.
+Only requests that were decided on have a trace: garbage, and requests answered with 429 unexamined, only
+count in the metrics. Of a URL only the path is exported, because the rest of it is a credential.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _FAILURES: Final = frozenset(
     {"client_lost", "no_target", "out_of_touch", "protocol_error", "wasteful", REASON_NOT_RECORDED}
 )
-"""Ends that count as errors, by the reasons that the metrics have for them."""
+"""The ends that count as errors, by their reasons in the metrics."""
 
 _TRACEPARENT: Final = "traceparent"
 
@@ -38,15 +38,15 @@ class TunnelTracing:
         self._worker_id = worker_id
 
     def requested(self, client_port: int, seconds: float) -> TunnelTrace:
-        """The request has come of a client that connected so many seconds ago. Nothing is exported before it
+        """A request has come from a client that connected so many seconds ago. Nothing is exported before it
         has been decided on."""
         known: Attributes = {"client.port": client_port, "hatchway.gateway.id": self._worker_id}
         return TunnelTrace(self._traces, known, seconds)
 
 
 class TunnelTrace:
-    """The trace of one client. Each method reports a step that has just been taken; they are listed in the
-    order of the steps."""
+    """The trace of one client. Each method reports a step that has just been taken; they are in the order of
+    the steps."""
 
     __slots__ = ("_began", "_known", "_open", "_opening", "_since", "_traces")
 
@@ -86,12 +86,12 @@ class TunnelTrace:
         self._traces.end(self._opening, ended=self._since, error=failed)
 
     def recorded(self, relay: Relay, *, succeeded: bool) -> None:
-        """A tunnel has been recorded as opened, or could not be and ends."""
+        """A tunnel has been recorded as opened, or could not be recorded and ends."""
         if self._opening is not None:
             self._step("record", error=None if succeeded else _failure(_reason(relay)))
 
     def connecting_ended(self, admitted: Admitted, problem: str | None) -> None:
-        """The target has answered, or it has not: `problem` is why."""
+        """The target has answered, or it has not: then `problem` says why."""
         if self._opening is None:
             return
         target: Attributes = {
@@ -161,7 +161,7 @@ def _of_request(head: Head, answer: Admitted | Refused) -> Attributes:
 
 
 def _of_tunnel(admitted: Admitted) -> Attributes:
-    """What both spans of a tunnel carry, so that either is found by it."""
+    """The attributes of both spans of a tunnel, so that either can be found by them."""
     attributes: dict[str, str | int] = {
         "aws.request_id": admitted.call.source.request_id,
         "hatchway.endpoint.id": admitted.request.endpoint_id,
@@ -174,7 +174,7 @@ def _of_tunnel(admitted: Admitted) -> Attributes:
 
 
 def _reason(relay: Relay) -> str:
-    """Why a tunnel ended, in the words of the metrics."""
+    """Why a tunnel ended, in the terms of the metrics."""
     closure = relay.closure or CLIENT_GONE
     return REASON_NOT_RECORDED if closure is NOT_RECORDED else CLOSE_REASONS.get(closure.code, "other")
 

@@ -1,4 +1,4 @@
-"""Tells the store, every few seconds, how many bytes each tunnel has carried."""
+"""Reports to the store, every few seconds, how many bytes each tunnel has carried."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger("hatchway.gateway")
 
 
 class ByteCountReports:
-    """One worker's report: of the tunnels that have carried something since the last one."""
+    """The reports of one worker: each covers the tunnels that have carried something since the last one."""
 
     def __init__(self, commits: GroupCommit, registry: Registry) -> None:
         self._commits = commits

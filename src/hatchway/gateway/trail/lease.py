@@ -1,14 +1,14 @@
-"""A worker's claim to be alive: while its lease runs, its tunnels count.
+"""A worker's claim to be alive: its tunnels count as long as its lease runs.
 
-A worker whose lease ran out and was not renewed within a time of grace is taken for dead, and its tunnels are
-entered as ended by the control plane. So that none of them is then still open:
+If a worker's lease runs out and is not renewed within a grace period, the control plane considers the worker
+dead and records the end of its tunnels. To make sure that none of them is still open then:
 
 - a worker whose lease has run out opens no tunnel;
-- one that cannot renew it looks whether it has been taken for dead, and then ends the tunnels that have been
-  entered as ended; if it has not, as when the store is locked or full, they go on;
-- so does one whose store was restored, with tunnels that were entered after what was restored;
-- one that can neither renew it nor look ends them all just before that time is over. It cannot know what has
-  been revoked meanwhile either.
+- a worker that cannot renew its lease checks whether it has been considered dead. If so, it ends the tunnels
+  whose end was recorded. If not, for example because the store is locked or full, they go on;
+- a worker whose store was restored does the same with tunnels that were recorded after the restored backup;
+- a worker that can neither renew its lease nor check ends all its tunnels shortly before the grace period is
+  over. It cannot know what has been revoked in the meantime either.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ RENEWAL: Final = 5.0
 """Seconds between two renewals."""
 
 RETRY: Final = 1.0
-"""Seconds between a renewal that failed and the next."""
+"""Seconds between a failed renewal and the next."""
 
 LOOK: Final = 1.0
 """Seconds between two checks of a lease that could not be renewed."""
 
 _SETTLED: Final = timedelta(seconds=60)
-"""How long after its record a tunnel is carried, or has ended."""
+"""A tunnel whose record is older than this is being carried, or has ended."""
 
 LONGEST_UNCERTAINTY: Final = (LEASE + GRACE).total_seconds() - 10
 """Seconds after which a worker that could neither renew its lease nor read it ends its tunnels."""
@@ -65,9 +65,12 @@ class Lease:
         host: str,
         port: int,
     ) -> None:
-        """`end` ends tunnels by their ids, None for all, and returns how many it ended; `recorded` gives the
-        ids of all that there are and whose opening is known to be committed. `required` raises in a
-        transaction of a store that tells nothing of this worker."""
+        """
+        Args:
+            end: ends tunnels by their ids, all of them for None, and returns how many it ended.
+            recorded: returns the ids of all tunnels that exist and whose opening is known to be committed.
+            required: raises in a transaction of a store that says nothing about this worker.
+        """
         self._store = store
         self._commits = commits
         self._clock = clock
@@ -89,7 +92,7 @@ class Lease:
 
     @property
     def clock_is_useless(self) -> bool:
-        """Whether by this machine's clock nobody's signature is good."""
+        """Whether this machine's clock is so wrong that no signature is valid by it."""
         return self._clocks.useless
 
     async def renew(self) -> None:
@@ -98,7 +101,7 @@ class Lease:
         Raises:
             Exception: the store could not be written.
         """
-        # Of what is committed together with this, or has yet to be, the store need not have anything.
+        # The store need not have anything that is committed together with this, or later.
         restored, recorded = self._restored, frozenset(self._recorded())
 
         def claim(tx: Transaction) -> tuple[float, Collection[str] | None]:
@@ -130,7 +133,7 @@ class Lease:
             self._taken_for_dead(recorded.difference(left))
 
     def store_restored(self) -> None:
-        """Have the tunnels ended, when the lease is next renewed, that a restored store has not entered."""
+        """At the next renewal, end the tunnels that the restored store does not have."""
         self._restored = True
 
     async def run(self) -> None:
@@ -150,7 +153,7 @@ class Lease:
                 failing = False
 
     async def watch(self) -> None:
-        """End the tunnels that have to end, again and again, while the lease is not renewed."""
+        """As long as the lease is not renewed, end the tunnels that have to end."""
         looking: asyncio.Task[None] | None = None
         ran = True
         while True:
@@ -176,7 +179,7 @@ class Lease:
                 looking = asyncio.create_task(self._look())
 
     async def give_up(self) -> None:
-        """The worker ends. Tunnels whose end could not be entered are left to the control plane."""
+        """The worker ends. Tunnels whose end could not be recorded are left to the control plane."""
 
         def leave(tx: Transaction) -> None:
             if tx.tunnels.count(gateway_id=self._worker.id):
@@ -187,7 +190,7 @@ class Lease:
         await asyncio.shield(asyncio.wrap_future(self._commits.submit(leave, locks=self._locks)))
 
     async def _look(self) -> None:
-        """Find out, only reading, whether this worker has been taken for dead."""
+        """Check, only by reading, whether this worker has been considered dead."""
 
         def look() -> tuple[bool, Collection[str]]:
             with self._store.read() as tx:
@@ -218,7 +221,8 @@ class Lease:
         return frozenset(tunnel.id for tunnel in tx.tunnels.find(gateway_id=self._worker.id))
 
     def _disown(self, tx: Transaction, recorded: Collection[str]) -> None:
-        """Leave to the control plane, as a lost worker's, the tunnels that ended after what was restored."""
+        """Leave tunnels that ended after the restored backup to the control plane, like those of a lost
+        worker."""
         settled = self._clock() - _SETTLED
         for tunnel in tx.tunnels.find(gateway_id=self._worker.id):
             if tunnel.id not in recorded and tunnel.opened_at < settled:

@@ -1,8 +1,8 @@
-"""What belongs in the audit trail and is not there yet, because the store could not be written.
+"""Audit records that are missing because the store could not be written.
 
-Nothing of it is given up while the worker runs. How much there can be is bounded, because a worker with too
-much of it opens no more tunnels. What is left when the worker ends, the control plane enters with what it
-knows: the tunnels' rows are still there.
+None of them is given up while the worker runs. Their number is bounded, because a worker with too many of
+them opens no more tunnels. If some are left when the worker ends, the control plane records what it knows:
+the rows of the tunnels are still there.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     Piece = Callable[[Transaction], Any]
 
 MOST: Final = 5000
-"""Pieces, of a few KB each, at which a worker opens no more tunnels. The tunnels that it has may still add
-theirs."""
+"""Pieces of work, of a few KB each, at which a worker opens no more tunnels. Its existing tunnels may still
+add theirs."""
 
 MOST_REFUSALS: Final = 1000
-"""Pieces above which no refusal is added: anybody can make those, and the log has them too."""
+"""Pieces above which no refusal is added: anybody can cause refusals, and they are in the log as well."""
 
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0
-"""Seconds between two attempts: the first and the longest. They double while the store cannot be written."""
+"""Seconds between two attempts: the first pause and the longest. Pauses double while the store cannot be
+written."""
 
 _AT_ONCE: Final = 256
 
@@ -40,9 +41,9 @@ log = structlog.get_logger("hatchway.gateway")
 
 
 class PendingRecords:
-    """Pieces of work on the store that failed; each is tried again until it is committed.
+    """Pieces of work on the store that failed; each is retried until it is committed.
 
-    A piece may have been committed although it failed, when the connection broke: it must be idempotent.
+    A piece may have been committed although it failed, because the connection broke: it must be idempotent.
     """
 
     def __init__(self, commits: GroupCommit) -> None:
@@ -57,24 +58,24 @@ class PendingRecords:
 
     @property
     def full(self) -> bool:
-        """Whether there is so much that nothing should be begun that adds more."""
+        """Whether there are so many that nothing should be started that adds more."""
         return len(self._pieces) >= MOST
 
     def add(self, piece: Piece, *, locks: Iterable[str] = ()) -> None:
-        """Have a piece tried again, which runs with these names locked."""
+        """Retry a piece, which runs while these names are locked."""
         self._pieces.append((piece, locks))
         self._some.set()
         self._none.clear()
 
     def add_refusal(self, piece: Piece) -> bool:
-        """Have the record of a refusal tried again, if there is room for it. Returns whether there was."""
+        """Retry the record of a refusal, if there is room for it. Returns whether there was."""
         if len(self._pieces) >= MOST_REFUSALS:
             return False
         self.add(piece)
         return True
 
     async def run(self) -> None:
-        """Try again and again."""
+        """Retry again and again."""
         pause = FIRST_PAUSE
         while True:
             await self._some.wait()
@@ -89,17 +90,17 @@ class PendingRecords:
         await self._none.wait()
 
     async def _try_all(self) -> bool:
-        """Try one, and when it succeeds, the others. Returns whether none is left."""
+        """Try one, and if it succeeds, the others. Returns whether none is left."""
         at_once = 1
         while self._pieces:
             pieces = [self._pieces[number] for number in range(min(at_once, len(self._pieces)))]
             failures = await self._try(pieces)
-            # Removed only now, so that a worker that ends meanwhile still has them. New ones have been
-            # appended.
+            # They are removed only now, so that a worker that ends in the meantime still has them. New ones
+            # have been appended.
             for piece, failure in zip(pieces, failures, strict=True):
                 self._pieces.popleft()
                 if failure is not None:
-                    # Moved to the end, so that one that always fails does not block the others.
+                    # It is moved to the end, so that one that always fails does not block the others.
                     self._pieces.append(piece)
             problem = next((failure for failure in failures if failure is not None), None)
             if problem is not None:

@@ -1,4 +1,4 @@
-"""How long coroutines wait for what others do, with one timer for all of them."""
+"""A time limit for many waiting coroutines, with one timer for all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 class SharedTimeout:
     """A time limit of so many seconds for each future. For one event loop at a time.
 
-    `asyncio.timeout` has a timer of its own each time, which costs more than all else about the waiting.
+    `asyncio.timeout` makes a timer each time, which costs more than everything else about waiting.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -23,11 +23,11 @@ class SharedTimeout:
         self._timer: asyncio.TimerHandle | None = None
 
     async def wait(self, future: asyncio.Future[Answer]) -> Answer:
-        """What the future gives.
+        """The future's result.
 
         Raises:
-            TimeoutError: it has given nothing in time; now it is done.
-            Exception: what the future raises.
+            TimeoutError: there was none in time; the future is done now.
+            Exception: the future's exception.
         """
         loop = future.get_loop()
         self._deadlines[future] = loop.time() + self._seconds
@@ -42,7 +42,7 @@ class SharedTimeout:
                 self._timer = None
 
     def _give_up(self) -> None:
-        """End the waiting of all whose time is up."""
+        """End all waits whose time is up."""
         self._timer = None
         for future, deadline in self._deadlines.items():
             loop = future.get_loop()

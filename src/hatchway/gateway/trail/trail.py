@@ -1,4 +1,4 @@
-"""Where tunnels are entered: the audit trail and the list of live tunnels, in one transaction.
+"""Records tunnels: in the audit trail and in the list of live tunnels, in one transaction.
 
 Nothing is passed on before `opened` has returned.
 """
@@ -41,11 +41,12 @@ log = structlog.get_logger("hatchway.gateway")
 
 
 RECORD_TIMEOUT: Final = 30.0
-"""Seconds that a client waits for its tunnel's record: a database server that hangs says nothing at all."""
+"""Seconds that a client waits for its tunnel's record: a database server that hangs does not even report an
+error."""
 
 
 class QuotaReached(Exception):
-    """All gateways together carry as many tunnels as this quota lets there be."""
+    """All gateways together carry as many tunnels as this quota allows."""
 
     def __init__(self, overrun: Overrun) -> None:
         super().__init__(overrun.what)
@@ -53,9 +54,9 @@ class QuotaReached(Exception):
 
 
 class TunnelSummary(NamedTuple):
-    """What came of a tunnel: seconds, and payload bytes from the client and to it.
+    """The outcome of a tunnel: its duration in seconds, and the payload bytes from the client and to it.
 
-    `cause` is what else the audit trail is told of a tunnel that was cut.
+    `cause` is what the audit trail also says about a tunnel that was cut.
     """
 
     duration: float
@@ -66,7 +67,7 @@ class TunnelSummary(NamedTuple):
 
 
 class Trail:
-    """What one worker enters. What cannot be entered at once, `pending_records` enters later."""
+    """Writes one worker's records. `pending_records` writes later what cannot be written at once."""
 
     def __init__(
         self, commits: GroupCommit, worker_id: str, new_id: Callable[[], str], pending_records: PendingRecords
@@ -79,11 +80,11 @@ class Trail:
         self._refusals = Refusals()
 
     async def opened(self, admitted: Admitted, now: datetime) -> None:
-        """Enter a tunnel that is about to connect.
+        """Record a tunnel that is about to connect.
 
         Raises:
-            QuotaReached: see there; that is entered too.
-            Exception: it is not known to be entered. What became of it is settled later.
+            QuotaReached: see there; that is recorded too.
+            Exception: it is unknown whether it was recorded. That is settled later.
         """
         tunnel = Tunnel(
             id=admitted.tunnel_id,
@@ -104,14 +105,14 @@ class Trail:
         try:
             overrun = await self._timeout.wait(self._commits.enter(_enter, opening, locks=locks))
         except Exception:
-            # The opening may be being committed yet, on a connection that has broken.
+            # The opening may still be being committed, on a connection that has broken.
             self._pending_records.add(self._undoing(opening), locks=locks)
             raise
         if isinstance(overrun, Overrun):
             raise QuotaReached(overrun)
 
     async def refused(self, refused: Refused, now: datetime) -> None:
-        """Enter a request that got no tunnel: by itself, or counted with others of the same caller."""
+        """Record a refused request: by itself, or counted together with others of the same caller."""
         source, code = refused.call.source, refused.refusal.error_code
         if not self._refusals.admit(source, "OpenTunnel", code, time=now, now=time.monotonic()):
             return
@@ -126,21 +127,21 @@ class Trail:
             )
 
     async def keep_counts(self) -> None:
-        """Enter again and again how many refusals there were that have no record of their own."""
+        """From time to time, record how many refusals had no record of their own."""
         while True:
             await asyncio.sleep(INTERVAL)
             self.enter_counts()
 
     def enter_counts(self) -> None:
-        """Enter them once."""
+        """Record them once."""
         for record in self._refusals.take(self._new_id).records:
             self._pending_records.add(partial(_enter, entries=[record]))
 
     async def closed(self, admitted: Admitted, carried: TunnelSummary, now: datetime) -> None:
-        """Enter the end of a tunnel that was entered as opened, now or later."""
+        """Record the end of a tunnel whose opening was recorded, now or later."""
         closing = self._closing(admitted, carried, now)
         try:
-            # It is done even when a worker that ends has stopped waiting for it.
+            # It is done even if a worker that ends has stopped waiting for it.
             await self._commits.enter(_enter, closing, regardless=True, patient=True)
         except Exception as problem:
             self._pending_records.add(lambda tx: _enter(tx, [closing]))
@@ -158,7 +159,8 @@ class Trail:
         return _Closing(admitted.tunnel_id, record)
 
     def _undoing(self, opening: _Opening) -> Callable[[Transaction], None]:
-        """The piece that enters that there was no tunnel, whether its opening was committed or not."""
+        """The piece of work that records that there was no tunnel, whether its opening was committed or
+        not."""
         admitted, now = opening.admitted, opening.tunnel.opened_at
         closing = self._closing(admitted, TunnelSummary(0.0, 0, 0, NOT_RECORDED), now)
         outcome = _refusal_outcome(NOT_RECORDING, admitted.additional)
@@ -178,7 +180,7 @@ class _Opening(NamedTuple):
     event_id: str
 
     def record(self, overrun: Overrun | None) -> AuditRecord:
-        """That of a tunnel that is opened, or of one that would exceed a quota."""
+        """The record of a tunnel that is opened, or of one that would exceed a quota."""
         admitted, now = self.admitted, self.tunnel.opened_at
         if overrun is None:
             return admitted.call.record("OpenTunnel", self.event_id, now, admitted.additional_json)
@@ -192,22 +194,22 @@ class _Closing(NamedTuple):
 
 
 _Entry = _Opening | _Closing | AuditRecord
-"""What is entered: a tunnel's opening, its end, or a record by itself."""
+"""What is recorded: a tunnel's opening, its end, or a record by itself."""
 
 
 def _enter(tx: Transaction, entries: Sequence[_Entry]) -> Sequence[Overrun | bool | None]:
-    """Enter all that goes into one commit, with few statements.
+    """Write everything that goes into one commit, with few statements.
 
-    Ends come first: what they free, an opening may need. An end that has been entered is not entered again.
+    Ends come first: an opening may need what they free. An end that has been recorded is not recorded again.
     The quota locks of the openings are held.
 
     Returns:
-        Of each opening the quota that it would exceed, None when it is entered as opened; of each end whether
-        it has been entered by this call.
+        For each opening the quota that it would exceed, None if it is recorded as opened; for each end
+        whether this call has recorded it.
     """
     ended = [each.tunnel_id for each in entries if isinstance(each, _Closing)]
     deleting = tx.tunnels.deleting(ended) if ended else set[str]
-    # Asked together, so that the database is waited for once.
+    # They are asked together, so that the database is waited for once.
     live = _Live(tx, [each for each in entries if isinstance(each, _Opening)])
     # No row: this has been committed before, or the control plane has considered this worker dead.
     gone = deleting()
@@ -235,7 +237,7 @@ def _enter(tx: Transaction, entries: Sequence[_Entry]) -> Sequence[Overrun | boo
 
 
 def _quota_locks(admitted: Admitted) -> list[str]:
-    """Whom it shares a quota with, by name: no two openings may both take what is left of it."""
+    """The names of its quotas: no two openings may both take the last place of one."""
     names = [f"endpoint {admitted.request.endpoint_id}"]
     if admitted.principal_quota:
         names.append(f"principal {admitted.principal.maker_id}")
@@ -243,10 +245,10 @@ def _quota_locks(admitted: Admitted) -> list[str]:
 
 
 class _Live:
-    """The tunnels of every worker that is alive, by what quotas count, with those of this transaction."""
+    """The tunnels of all living workers, as the quotas count them, including those of this transaction."""
 
     def __init__(self, tx: Transaction, openings: Sequence[_Opening]) -> None:
-        """`openings` are those that are asked about afterwards."""
+        """`openings` are the ones that will be asked about."""
         asked: dict[tuple[Select[int], str], Callable[[], int]] = {}
         for each in openings:
             for query, of in _counted(each.admitted):
@@ -264,7 +266,7 @@ class _Live:
         return None
 
     def add(self, admitted: Admitted) -> None:
-        """One more."""
+        """Count one more tunnel."""
         for counted in (
             (_ON_ENDPOINT, admitted.request.endpoint_id),
             (_OF_PRINCIPAL, admitted.principal.maker_id),
@@ -290,7 +292,7 @@ _OF_PRINCIPAL: Final = _live_tunnels(tunnels.c.maker_id)
 
 
 def _counted(admitted: Admitted) -> list[tuple[Select[int], str]]:
-    """What its quotas count, by which query."""
+    """What its quotas count, and by which queries."""
     on_endpoint = _ON_ENDPOINT, admitted.request.endpoint_id
     of_principal = _OF_PRINCIPAL, admitted.principal.maker_id
     return [on_endpoint, of_principal] if admitted.principal_quota else [on_endpoint]

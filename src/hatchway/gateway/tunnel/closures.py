@@ -1,10 +1,10 @@
-"""Why a tunnel ends: the close codes and reasons of the gateway's own. Pure.
+"""Why a tunnel ends: the gateway's own close codes and reasons. Pure.
 
-The AWS CLI prints `Websocket Closure Reason: <reason>` for any close but 1000, so every word here is read by
-users. Faults of the protocol stand in `transport.websocket.close`, quotas in `admission.refusal`.
+The AWS CLI prints `Websocket Closure Reason: <reason>` for any close code but 1000, so users read every word
+here. Protocol errors are in `transport.websocket.close`, quotas in `admission.refusal`.
 
-A new code stands in `telemetry.metrics.CLOSE_REASONS`, in docs/gateway.md and, with what its user may do, in
-`hatchway.client.errors` too.
+A new code also needs an entry in `telemetry.metrics.CLOSE_REASONS`, in docs/gateway.md and, with what its
+user can do about it, in `hatchway.client.errors`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Looks after tunnels on which nothing happens: pings, peers that are dead, and the idle limit.
+"""Watches idle tunnels: sends pings, drops dead peers and enforces the idle limit.
 
-Nothing is noted per frame but what is counted anyway: all tunnels are looked at now and then.
+It records nothing per frame except what is counted anyway: it checks all tunnels from time to time.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from hatchway.gateway.tunnel.relay import Relay
 
 INTERVAL: Final = 5.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 PING_AFTER: Final = 20.0
-"""Seconds without a byte after which a client is sent a ping: it keeps address translators and load balancers
-from forgetting the connection, and makes the client's kernel acknowledge something."""
+"""Seconds without a byte after which the client is pinged. A ping keeps address translators and load
+balancers from forgetting the connection, and makes the client's kernel acknowledge something."""
 
 DEAD_AFTER: Final = 45.0
-"""Seconds for which a client's kernel has left everything unanswered, after which the client counts as dead.
-One that dies while nothing happens is noticed within 60 s, the pings being what it does not answer."""
+"""Seconds for which a client's kernel has left everything unanswered before the client counts as dead. A
+client that dies while idle is noticed within 60 s, because it does not answer the pings."""
 
 _AT_ONCE: Final = 50
-"""Tunnels looked at before others get their turn."""
+"""Tunnels checked before other work gets its turn."""
 
 log = structlog.get_logger("hatchway.gateway")
 
 
 @dataclass(slots=True)
 class _Seen:
-    """A tunnel as last looked at: its count of bytes, when that last changed, and when it was pinged."""
+    """A tunnel at its last check: its count of bytes, when that last changed, and when it was last pinged."""
 
     carried: int
     since: float
@@ -46,7 +46,7 @@ class _Seen:
 
 
 class LivenessCheck:
-    """Looks after the tunnels of one worker."""
+    """Watches the tunnels of one worker."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class LivenessCheck:
         ping_after: float = PING_AFTER,
         dead_after: float = DEAD_AFTER,
     ) -> None:
-        """`idle_limit` is the seconds without a byte after which a tunnel is closed; None for never."""
+        """`idle_limit`: seconds without a byte after which a tunnel is closed; None for never."""
         self._tunnels = tunnels
         self._clock = clock
         self._idle_limit = idle_limit
@@ -68,13 +68,13 @@ class LivenessCheck:
         self._seen: dict[str, _Seen] = {}
 
     async def run(self) -> None:
-        """Look again and again."""
+        """Check again and again."""
         while True:
             await asyncio.sleep(self._interval)
             await self.look()
 
     async def look(self) -> None:
-        """Look at every tunnel once."""
+        """Check every tunnel once."""
         seen = self._seen
         self._seen = {}
         for number, (admitted, relay) in enumerate(self._tunnels):

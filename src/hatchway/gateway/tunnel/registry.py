@@ -26,7 +26,7 @@ class Registry:
         self._index = DependencyIndex()
         self._causes: dict[str, Mapping[str, Any]] = {}
         self._recorded: set[str] = set()
-        # Those that count against no quota any more.
+        # Tunnels that no longer count against a quota.
         self._ended: set[str] = set()
         self._on_endpoint: Counter[str] = Counter()
         self._of_principal: Counter[str] = Counter()
@@ -40,15 +40,15 @@ class Registry:
         return iter(tuple(self._tunnels.values()))
 
     def on_endpoint(self, endpoint_id: str) -> int:
-        """How many there are through an endpoint that have not ended."""
+        """How many tunnels through an endpoint have not ended."""
         return self._on_endpoint[endpoint_id]
 
     def of_principal(self, maker_id: str) -> int:
-        """How many a principal has that have not ended."""
+        """How many tunnels of a principal have not ended."""
         return self._of_principal[maker_id]
 
     def get(self, tunnel_id: str) -> Admitted | None:
-        """A tunnel that is being carried; None once it is gone."""
+        """The decision for a tunnel that is being carried; None once it is gone."""
         entry = self._tunnels.get(tunnel_id)
         return entry[0] if entry is not None else None
 
@@ -56,16 +56,16 @@ class Registry:
         return tuple(self._tunnels)
 
     def recorded(self) -> Collection[str]:
-        """The ids of those whose opening has been committed."""
+        """The ids of the tunnels whose opening has been committed."""
         return tuple(self._recorded)
 
     def note_recorded(self, tunnel_id: str) -> None:
-        """The opening of a tunnel that is being carried has been committed."""
+        """The opening of this tunnel, which is being carried, has been committed."""
         self._recorded.add(tunnel_id)
 
     def note_ended(self, admitted: Admitted) -> None:
-        """A tunnel will pass on nothing more, and both ends have taken everything: its quotas are
-        free, before its end has been committed."""
+        """A tunnel will pass on nothing more, and both ends have received everything: its quotas are free,
+        even before its end has been committed."""
         self._ended.add(admitted.tunnel_id)
         self._free(admitted)
 
@@ -74,13 +74,13 @@ class Registry:
         return self._index.depending_on(dependencies)
 
     def cause(self, tunnel_id: str) -> Mapping[str, Any]:
-        """Why `cut` ended the tunnel; empty when something else did."""
+        """Why `cut` ended the tunnel; empty if something else did."""
         return self._causes.get(tunnel_id, {})
 
     def add(self, admitted: Admitted, relay: Relay) -> Admitted:
-        """Returns what is to be kept of the decision while the tunnel lasts."""
+        """Add a tunnel. Returns the part of the decision that is to be kept while the tunnel lasts."""
         tunnel_id = admitted.tunnel_id
-        # What the decision was made of, nobody needs while the tunnel lasts; the dependencies are shared.
+        # Nobody needs the decision itself while the tunnel lasts; the dependencies are shared.
         dependencies = self._dependencies[tunnel_id] = self._index.add(tunnel_id, admitted.dependencies)
         without_decision = admitted.without_decision(dependencies)
         self._tunnels[tunnel_id] = (without_decision, relay)
@@ -90,7 +90,7 @@ class Registry:
         return without_decision
 
     def reindex(self, tunnel_id: str, dependencies: tuple[Dependency, ...]) -> None:
-        """The decision on a tunnel that is being carried has these dependencies from now on."""
+        """The decision for this tunnel, which is being carried, has these dependencies from now on."""
         if dependencies != self._dependencies[tunnel_id]:
             self._index.remove(tunnel_id, self._dependencies[tunnel_id])
             self._dependencies[tunnel_id] = self._index.add(tunnel_id, dependencies)
@@ -113,8 +113,8 @@ class Registry:
         _less_one(self._of_principal, admitted.principal.maker_id)
 
     def cut(self, tunnel_id: str, closure: Closure, cause: Mapping[str, Any], why: str = "") -> None:
-        """End a tunnel from above, if it is still being carried. `cause` is what the audit trail is told,
-        `why` what the client is told beside the closure's reason."""
+        """End a tunnel on the gateway's own initiative, if it is still being carried. `cause` goes into the
+        audit trail; `why` is sent to the client beside the closure's reason."""
         entry = self._tunnels.get(tunnel_id)
         if entry is None:
             return

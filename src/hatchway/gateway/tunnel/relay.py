@@ -1,13 +1,13 @@
-"""What passes between a client and its target, from the upgrade to the end of both connections.
+"""The bytes between a client and its target, from the upgrade to the end of both connections.
 
-There is no half-close in a WebSocket. When the target ends, what it sent is delivered and a close frame
-follows; until the client answers it, what the client sends still reaches the target. When the client closes
-or vanishes, what it sent is written to the target and a FIN follows. With a client that offers the
-subprotocol `HALF_CLOSE` either side can end its own direction first. The module `states` has this as tables;
-here is what carries it out, and the bytes.
+A WebSocket has no half-close. When the target ends, everything that it sent is delivered, and a close frame
+follows; until the client answers that, what the client sends still reaches the target. When the client closes
+or vanishes, what it sent is written to the target, and a FIN follows. If the client offers the subprotocol
+`HALF_CLOSE`, either side can end its own direction first. `state_tables` has this as tables; this module
+carries out their actions and passes the bytes on.
 
-Each side is read only while the other takes bytes. So a tunnel holds at most the two write buffers, and what
-had been read when they filled.
+Each side is read only while the other side takes bytes. So a tunnel holds at most the two write buffers and
+what had been read when they filled.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from hatchway.transport.websocket.connection import WebSocketConnection
 
 CUT_TIMEOUT: Final = 0.7
-"""Seconds that a client whose tunnel is cut has to take the close frame and answer it."""
+"""Seconds for a client whose tunnel is cut to receive the close frame and answer it."""
 
 _PONG: Final = WSMsgType.PONG
 _CONTINUATION: Final = WSMsgType.CONTINUATION
@@ -67,14 +67,14 @@ log = structlog.get_logger("hatchway.gateway")
 
 
 class Relay:
-    """One tunnel's bytes.
+    """The bytes of one tunnel.
 
     Attributes:
-        bytes_in: payload bytes taken from the client.
-        bytes_out: payload bytes taken from the target.
-        closure: why the tunnel ended; None while it has not.
+        bytes_in: payload bytes received from the client.
+        bytes_out: payload bytes received from the target.
+        closure: why the tunnel ended; None until it has.
         seconds: how long it lasted until then.
-        ended: done when nothing more will be passed on; what was may still be on its way.
+        ended: done when nothing more will be passed on; what has been may still be on its way.
     """
 
     __slots__ = (
@@ -104,18 +104,18 @@ class Relay:
     def __init__(
         self, client: WebSocketConnection, loop: asyncio.AbstractEventLoop, *, half_close: bool = False
     ) -> None:
-        """`half_close` is whether this tunnel's client was promised the subprotocol `HALF_CLOSE`."""
+        """`half_close`: whether this tunnel's client was promised the subprotocol `HALF_CLOSE`."""
         self._client = client
         self._loop = loop
         self._half_close = half_close
         self._states = TunnelStates(half_close=half_close)
-        # What the states say of frames, noted when they change: no frame has to ask for it.
+        # What the states say about frames, noted when they change, so that no frame has to look it up.
         self._listens_to_client = True
         self._passes_in = True
         self._passes_out = True
         self._answers = True
-        # The opcode of the next frame with data: all frames of a message but its first are continuations,
-        # and no other message begins before its last (RFC 6455 section 5.4).
+        # The opcode of the next data frame: all frames of a message except the first are continuations, and
+        # no other message begins before its last one (RFC 6455 section 5.4).
         self._expected = _BINARY
         self._connecting: Attempt | None = None
         self._target: Target | None = None
@@ -143,27 +143,27 @@ class Relay:
 
     @property
     def gone(self) -> asyncio.Future[None]:
-        """Done when both connections are gone. It is made when it is first asked for: mostly at the end."""
+        """Done when both connections are gone. Made on first use, mostly at the end of a tunnel."""
         if self._gone is None:
             self._gone = self._loop.create_future()
         return self._gone
 
     @property
     def undelivered(self) -> int:
-        """Bytes passed on that nobody has acknowledged: of a client's, where it is waited for."""
+        """Bytes passed on but not acknowledged yet: the target's, and the client's while it is waited for."""
         to_target = 0 if self._target is None else self._target.unsent
         return to_target + (self._client.owed if self._states.client in AWAITS_CLIENT else 0)
 
     def _on(self, event: Event, closure: Closure = CLIENT_GONE) -> None:
-        """Do what is to be done about an event. `closure` is why the tunnel ends, if it ends by this."""
+        """Handle an event. `closure` is why the tunnel ends, if this event ends it."""
         try:
             self._act(self._states.on(event), closure)
         except Exception as problem:
-            # The states have moved on: what has not been done now never would be.
+            # The state has changed already: an action that was not carried out now never would be.
             self.fail(f"{event}: {problem!r}", closure)
 
     def _act(self, actions: tuple[Action, ...], closure: Closure) -> None:
-        """Do what the states have answered."""
+        """Carry out the actions that the states returned."""
         self._client.disarm()
         self._listens_to_client, self._passes_in, self._passes_out, self._answers = _FRAMES[
             self._states.client
@@ -189,7 +189,8 @@ class Relay:
                     self._bytes_in += size
                     self._payloads.append(frame.get_payload_as_memoryview())
             elif not frame.fin or kind == _CONTINUATION:
-                # A whole message may be empty: the AWS CLI sends such without end after its end of input.
+                # A whole message may be empty: the AWS CLI sends empty messages without end after its end of
+                # input.
                 self._client.waste += 1
             self._expected = _BINARY if frame.fin else _CONTINUATION
         elif kind == _CLOSE:
@@ -216,7 +217,7 @@ class Relay:
 
     @property
     def outlet(self) -> int:
-        """Where the client's data goes if not all of it has to be looked at: see `Outlet`."""
+        """Where the client's data goes when it needs no inspection: see `Outlet`."""
         if self._expected is not _BINARY or not self._listens_to_client:
             return AS_FRAMES
         if self._target is None or not self._passes_in:
@@ -251,7 +252,7 @@ class Relay:
         elif self._expected is not _BINARY:
             self.client_at_fault(PROTOCOL_ERROR)
         else:
-            # No frame with data is one: whatever follows is a fault.
+            # No data frame has this opcode: any that follows is a fault.
             self._expected = _CLOSE
             self._on(Event.CLIENT_END, BOTH_ENDED)
 
@@ -310,18 +311,18 @@ class Relay:
 
     @property
     def needs_target(self) -> bool:
-        """Whether there is anything to tell a target: not when the client left without a byte."""
+        """Whether a target is still needed: not if the client left without sending a byte."""
         state = self._states.target
         return state in (TargetState.CONNECTING, TargetState.CONNECTING_TO_ANSWER) or (
             state is TargetState.CONNECTING_TO_DELIVER and bool(self._held)
         )
 
     def connecting(self, attempt: Attempt) -> None:
-        """An attempt to connect is under way: it is given up when the tunnel is cut."""
+        """A connection attempt is under way. It is given up if the tunnel is cut."""
         self._connecting = attempt
 
     def attach(self, target: Target) -> None:
-        """The target is connected: it gets what the client has sent meanwhile, and the two can talk."""
+        """The target is connected: it gets what the client has sent so far, and the two can talk."""
         self._target = target
         self._client.pair_with(target)
         self._connecting = None
@@ -332,24 +333,25 @@ class Relay:
         self._on(Event.NO_TARGET, TARGET_UNREACHABLE)
 
     def explain(self, why: str) -> None:
-        """Tell the client with its close frame, if that is yet to come, why the tunnel ends."""
+        """Add `why` to the close frame, if that has not been sent yet."""
         self._client.explain(why)
 
     def cut(self, closure: Closure) -> None:
-        """End the tunnel from above, now: nothing that comes from now on is passed on, in either direction.
+        """End the tunnel on the gateway's own initiative: from now on nothing is passed on in either
+        direction.
 
         The client gets `CUT_TIMEOUT` for the close frame, the target `LINGER` for what was passed on before;
-        then the connections go.
+        then the connections are closed.
         """
         self._on(Event.CUT, closure)
 
     @property
     def unanswered(self) -> float:
-        """Seconds for which nothing has come from the client that should have."""
+        """Seconds for which nothing has come from the client although something should have."""
         return self._client.unanswered
 
     def ping(self) -> None:
-        """Ping the client, unless data that it must acknowledge waits for it anyway."""
+        """Ping the client, unless data is waiting for it that it must acknowledge anyway."""
         if self._answers and not self._client.is_full:
             self._client.send_ping()
 
@@ -358,7 +360,7 @@ class Relay:
         self._on(Event.CLIENT_DEAD)
 
     def drop(self) -> None:
-        """Drop both connections at once, with whatever is still on its way."""
+        """Drop both connections at once, including everything that is still on its way."""
         self._on(Event.DROP)
 
     def fail(self, what: str, closure: Closure = CLIENT_GONE) -> None:
@@ -390,7 +392,7 @@ class Relay:
             self._target.abort()
 
     def _record_closure(self, closure: Closure) -> None:
-        # A tunnel that fails may have one already.
+        # A tunnel that fails may already have one.
         if self.closure is None:
             self.closure = closure
             self.seconds = self._loop.time() - self._started
@@ -432,7 +434,8 @@ _FRAMES: Final = {
     )
     for state in ClientState
 }
-"""What each state of the client's side says of frames."""
+"""For each state of the client's side: whether frames are accepted, data forwarded in, data forwarded out,
+and frames may be sent."""
 
 _DO: Final[dict[Action, Callable[[Relay, Closure], object]]] = {
     Action.DELIVER_FRAMES: lambda relay, _: relay.on_frames_end(),

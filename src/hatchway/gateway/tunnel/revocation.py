@@ -1,7 +1,9 @@
-"""Open tunnels are decided on again when something changes that they depend on, and cut when it now says no.
+"""Decides again on open tunnels when something changes that they depend on, and cuts those that are now
+denied.
 
-By the checks of admission, for the request as it was made: its address, its User-Agent, the duration it asked
-for; at the time it is now. Those of a principal whose policies take long come after all others.
+It applies the checks of admission to the request as it was made: its address, its User-Agent and its
+requested duration, but at the current time. The tunnels of a principal whose policies take long come after
+all others.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ TURN: Final = 0.005
 """Seconds of deciding after which the event loop passes on the tunnels' bytes again."""
 
 SLOW: Final = 0.001
-"""Seconds of computing after which the other tunnels of the same principal are decided on last."""
+"""Seconds of CPU after which the other tunnels of the same principal are decided on last."""
 
 MOST_BEFORE: Final = 200
-"""Decisions on others after which one of the last is made all the same: changes may go on without end."""
+"""Decisions on other tunnels after which one of the postponed ones is made all the same: changes may go on
+without end."""
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -42,20 +45,21 @@ class Reevaluator(Protocol):
 
 
 class Revocation:
-    """Decides on a worker's tunnels again."""
+    """Decides again on the tunnels of one worker."""
 
     def __init__(self, reevaluator: Reevaluator, registry: Registry, clock: Callable[[], datetime]) -> None:
         self._reevaluator = reevaluator
         self._registry = registry
         self._clock = clock
-        # Those that have waited longest first.
+        # The tunnels that have waited longest come first.
         self._due: OrderedDict[str, None] = OrderedDict()
-        # Of principals whose policies take long, who are told apart as the quotas do.
+        # Postponed tunnels of principals whose policies take long, identified as for quotas.
         self._last: dict[str, OrderedDict[str, None]] = {}
         self._wake = asyncio.Event()
 
     def changed(self, dependencies: Touched) -> None:
-        """Have the tunnels decided on again that depend on these; changes that touch them are applied."""
+        """Schedule new decisions on the tunnels with these dependencies. The changes that affect them have
+        been applied."""
         registry = self._registry
         ids = registry.ids() if dependencies is None else registry.depending_on(dependencies)
         self._due.update(dict.fromkeys(ids))
@@ -63,12 +67,12 @@ class Revocation:
             self._wake.set()
 
     def decide_again_on(self, tunnel_id: str) -> None:
-        """Have one tunnel decided on again."""
+        """Schedule a new decision on one tunnel."""
         self._due[tunnel_id] = None
         self._wake.set()
 
     async def run(self) -> None:
-        """Decide, whenever there is something to decide on."""
+        """Decide whenever something is scheduled."""
         loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
@@ -82,7 +86,7 @@ class Revocation:
                     before += 1
                 else:
                     before = 0
-                    # As much time as it takes, others have: it may be seconds in all.
+                    # Other work gets as much time as this takes: it may be seconds in all.
                     await asyncio.sleep(self._review_postponed())
                 if loop.time() > until:
                     await asyncio.sleep(0)
@@ -99,7 +103,7 @@ class Revocation:
             self._last[maker_id] = OrderedDict()
 
     def _review_postponed(self) -> float:
-        """Decides on a tunnel of the principal whose turn it is. Returns how many seconds that took."""
+        """Decide on a tunnel of the principal whose turn it is. Returns the seconds of CPU that this took."""
         maker_id, of_it = next(iter(self._last.items()))
         del self._last[maker_id]
         if not of_it:
@@ -110,7 +114,7 @@ class Revocation:
         return 0.0 if admitted is None else self._review(tunnel_id, admitted)
 
     def _review(self, tunnel_id: str, admitted: Admitted) -> float:
-        """Decides on one. Returns how many seconds of computing that took."""
+        """Decide on a tunnel. Returns the seconds of CPU that this took."""
         began = time.thread_time()
         self._decide(tunnel_id, admitted)
         return time.thread_time() - began
@@ -134,7 +138,7 @@ class Revocation:
 
 
 def terminate(registry: Registry, changes: Changes) -> None:
-    """Cut the tunnels that an administrator has asked to be terminated."""
+    """Cut the tunnels whose termination an administrator has requested."""
     for termination in changes.changed.get("terminations", ()):
         cause = {
             "termination": {

@@ -15,43 +15,43 @@ if TYPE_CHECKING:
     from hatchway.transport.connection.readiness import Readiness
 
 LINGER: Final = 5.0
-"""Seconds that a target has to end its side, once it has acknowledged everything and a FIN."""
+"""Seconds for a target to end its side once it has acknowledged everything and a FIN."""
 
 _LINGER_CHECK: Final = 0.25
 
 _HEADER: Final = 4
 _FRAME: Final = 64 * 1024
-"""Bytes of a full frame, header included: whole TLS records, and a length that fits 16 bits."""
+"""Bytes of a full frame, header included: whole TLS records, and a length that fits in 16 bits."""
 
 _MOST: Final = _FRAME - _HEADER
 _FULL: Final = binary_header(_MOST)
-"""A full frame's header."""
+"""The header of a full frame."""
 
 _COUNT: Final = 8
-"""Frames read at once. Fewer take more CPU; more make a client that does not read hold more memory."""
+"""Frames read at once. Fewer take more CPU; more make a client that does not read occupy more memory."""
 
 _PIECE: Final = 2 * _FRAME
-"""Bytes encrypted at once: two frames take a tenth less CPU than one, and more not much less than two."""
+"""Bytes encrypted at once. Two frames take a tenth less CPU than one; more than two save little."""
 
 _frames: Final = memoryview(bytearray(_COUNT * _FRAME))
-"""Where every target's bytes are read to, with room for the headers of frames between them.
+"""The buffer into which every target's bytes are read, with room for frame headers between them.
 
-It serves all tunnels of a worker: what is in it is encrypted for its client before anything else runs.
+All tunnels of a worker share it: its content is encrypted for the client before anything else runs.
 """
 _payloads: Final = [_frames[at + _HEADER : at + _FRAME] for at in range(0, len(_frames), _FRAME)]
 
 
 class TargetEnd(Protocol):
-    """What a target talks to."""
+    """What a target reports to."""
 
     def carried_out(self) -> None:
-        """The core has read from the target's socket and passed it on, perhaps not all of it."""
+        """The core has read from the target's socket and passed that on, perhaps not all of it."""
 
     def carry_out(self, descriptor: int) -> int | None:
-        """Read from the target's socket, once, and pass it on, if that needs nothing of what is here.
+        """Read from the target's socket once and pass that on, if it needs nothing of this module.
 
         Returns:
-            What the core's `push` returns; None when it is to be read here.
+            What the core's `push` returns; None if the caller has to read.
 
         Raises:
             OSError: as the socket does.
@@ -64,17 +64,17 @@ class TargetEnd(Protocol):
     def target_full(self) -> None: ...
     def target_ready(self) -> None: ...
     def target_ended(self) -> None:
-        """It sent a FIN, after all of its data."""
+        """The target sent a FIN, after all of its data."""
 
     def target_overdue(self) -> None:
-        """It has had `LINGER` to end its side, and has not."""
+        """The target had `LINGER` to end its side and has not done so."""
 
     def target_lost(self) -> None:
         """The connection is gone."""
 
 
 class Target(Connection):
-    """One connection to a target, once it is made."""
+    """A connection to a target, once it is established."""
 
     __slots__ = ("_end", "_linger_timer")
 
@@ -101,7 +101,7 @@ class Target(Connection):
                 return super().turn()
             result = carried
             if pair is not None and not result & FLAGS & ~FULL:
-                # Of what is left the core is told again.
+                # The core is notified again of what is left.
                 pair.read_target()
                 return False
         if result & FAILED:
@@ -128,7 +128,7 @@ class Target(Connection):
 
     def on_end(self) -> None:
         self._end.target_ended()
-        # Where the client has ended before, that was all, and the connection is closed.
+        # If the client ended before, that was all, and the connection is closed.
         if not self.is_gone:
             self.await_loss()
 
@@ -146,18 +146,19 @@ class Target(Connection):
     # Called by the tunnel.
 
     def end_input(self) -> None:
-        """Send a FIN after everything that is unsent, and go on reading for as long as the target sends."""
+        """Send a FIN after everything that is unsent, and go on reading as long as the target sends."""
         super().finish()
 
     def finish(self) -> None:
-        """Send a FIN after everything that is unsent. The target then has `LINGER` to end its own side.
+        """Send a FIN after everything that is unsent. After that, the target has `LINGER` to end its own
+        side.
 
-        Closing at once would send a reset instead when unread bytes of the target's are waiting, and a reset
-        makes its kernel forget what it has not read yet.
+        Closing at once would send a reset instead if unread bytes of the target are waiting, and a reset
+        makes the target's kernel discard what the target has not read yet.
         """
         super().finish()
         self.release(Hold.BACKLOG)
-        # Whether it has acknowledged everything can wait: most have ended by then.
+        # Whether it has acknowledged everything is checked later: by then most have ended.
         self._linger_after(LINGER)
 
     def _linger(self, left: float) -> None:

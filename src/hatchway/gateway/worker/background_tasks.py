@@ -1,4 +1,4 @@
-"""What a worker does all the time besides its tunnels, and what becomes of it when one of that ends."""
+"""The tasks that a worker runs beside its tunnels, and what happens if one of them ends."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 log = structlog.get_logger("hatchway.gateway")
 
 TASK_ENDED: Final = -2
-"""Instead of a signal: something that this process always does has ended."""
+"""In place of a signal number: a background task has ended."""
 
 
 class BackgroundTaskEnded(Exception):
-    """Something that a worker always does has ended, though nothing told it to."""
+    """A background task of a worker has ended although nothing told it to."""
 
 
 class BackgroundTasks:
-    """What a worker does besides its tunnels, as long as it is there.
+    """The background tasks of a worker, for as long as it runs.
 
-    Without one of them, what may be open no more would stay open. So when one ends, the tunnels are closed at
-    once, as by a second signal.
+    Without one of them, tunnels might stay open that are no longer allowed. So if one ends, all tunnels are
+    closed at once, as after a second signal.
     """
 
     def __init__(self, work: Iterable[Coroutine[Any, Any, None]], stopping: asyncio.Queue[int]) -> None:
@@ -54,7 +54,7 @@ class BackgroundTasks:
     def check(self) -> None:
         """
         Raises:
-            PartEnded: one has ended by itself.
+            BackgroundTaskEnded: one has ended by itself.
         """
         if self._ended is not None:
             raise BackgroundTaskEnded(self._ended.get_name()) from self._ended.exception()

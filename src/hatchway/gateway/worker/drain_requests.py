@@ -1,4 +1,4 @@
-"""Asking a gateway by URL to take no more tunnels, so that load balancers send clients elsewhere first."""
+"""HTTP requests to stop accepting tunnels, so that load balancers send clients elsewhere first."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ log = structlog.get_logger("hatchway.gateway")
 
 
 class DrainRequests:
-    """What this machine itself has asked for: `POST` begins it, `DELETE` takes it back.
+    """What programs on this machine have asked for: `POST` begins a drain, `DELETE` takes it back.
 
-    Who asks comes from an address of this machine, from which nobody elsewhere can have a connection, and is
-    no page in its browser. Asked by the threads of the listener for metrics, looked at by the event loop.
+    Only this machine may ask: from one of its own addresses, from which nobody elsewhere can connect, and not
+    from a page in its browser. The threads of the metrics listener answer; the event loop reads the result.
     """
 
     def __init__(self, notice: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`notice` are the seconds for which tunnels are still opened, so that no load balancer is late."""
+        """`notice`: seconds for which tunnels are still opened, so that load balancers have time to react."""
         self._notice = notice
         self._clock = clock
         self._since: float | None = None

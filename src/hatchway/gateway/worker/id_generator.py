@@ -1,4 +1,4 @@
-"""The ids of what a worker begins: tunnels, and the requests and events of the audit trail."""
+"""The ids that a worker assigns: to tunnels, and to the requests and events of the audit trail."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _POOL: Final = 4096
-"""Random bytes asked for at once: the kernel gives many for little more than what ten cost."""
+"""Random bytes requested at once: the kernel returns many for little more than ten cost."""
 
 
 class IdGenerator:
-    """Makes them. They are unique, and no secrets. For one thread."""
+    """Generates ids. They are unique but not secret. For one thread."""
 
     def __init__(
         self, random_bytes: Callable[[int], bytes] = urandom, nanoseconds: Callable[[], int] = time.time_ns
@@ -33,7 +33,7 @@ class IdGenerator:
         if not end:
             self._ends = iter(uuid_ends(self._random_bytes(_POOL // 10 * 10).hex()))
             end = next(self._ends)
-        # In order of time: random ones would have each audit record change two more pages of the store.
+        # In order of time: with random ids each audit record would change two more pages of the store.
         return uuid_beginning(self._nanoseconds() // 1_000_000) + end
 
     def tunnel(self) -> str:

@@ -36,23 +36,23 @@ if TYPE_CHECKING:
 def run_gateway(
     settings: Settings, on_ready: Callable[[Address], None], supervised: Supervised | None = None
 ) -> None:
-    """Serves tunnels until SIGTERM or SIGINT. Then new ones are refused with 503, and those that are open go
-    on for up to `drain_seconds`; a second signal ends them at once.
+    """Serve tunnels until SIGTERM or SIGINT. After that, new tunnels are refused with 503, and open ones may
+    go on for up to `drain_seconds`; a second signal ends them at once.
 
-    When it is replaced (see `hatchway.supervision`), it accepts no more, and goes on until its last tunnel
-    has ended.
+    If another process replaces this one (see `hatchway.supervision`), this one accepts no more connections
+    and goes on until its last tunnel has ended.
 
     Args:
         on_ready: called once, with the address at which it listens.
-        supervised: what it has of its supervisor.
+        supervised: the supervisor of this process, if it has one.
 
     Raises:
         OSError: it cannot listen there, or a certificate cannot be read.
-        KeyProblem: there is no gateway key, or it is unfit.
-        SchemaMismatch: the store is not of this program.
-        MachineRemoved: this machine is none of the installation's any more.
-        CoreProblem: the compiled core is asked for and cannot be used.
-        PartEnded: something that it always does has ended. Whoever supervises it starts another.
+        KeyProblem: there is no gateway key, or the key is unsuitable.
+        SchemaMismatch: the store's schema is not one that this program can use.
+        MachineRemoved: this machine no longer belongs to the installation.
+        CoreProblem: the settings demand the compiled core, and it cannot be used.
+        BackgroundTaskEnded: a background task has ended. The supervisor starts another process.
     """
     loop_factory = new_event_loop if uses_core(settings) else uvloop.new_event_loop
     with ExitStack() as stack:
