@@ -1,48 +1,50 @@
-"""Sockets, TLS, load shedding, the PROXY protocol, WebSockets: nothing of tunnels, policies or AWS.
+"""Sockets, TLS, load shedding, the PROXY protocol, WebSockets: nothing about tunnels, policies or AWS.
 
-A connection's way through the rooms:
+The path of a connection through the subpackages:
 
-1. `listening.listener.Listener` accepts it. While it is a bare socket it is judged by where it comes from
-   (`listening.sources`), which behind a load balancer its PROXY protocol header says
-   (`listening.proxy_protocol`). It is served, waits in the accept queue (`listening.accept_queue`), or is
-   reset at once (`listening.load_shedding`): before TLS, which costs a hundred times as much.
-2. What is served goes to the function that the listener was made with, as an `AcceptedConnection`:
-   `websocket.server.WebSocketServer.begin`, or another's own.
-3. `connection.readiness.Readiness` watches the sockets of all connections by one epoll, and gives each its
-   turn. `connection.tcp.Connection` reads and writes one of them, with back pressure;
-   `connection.tls.TlsConnection` speaks TLS on it, by a context of `server_tls.ServerTls`.
+1. `listening.listener.Listener` accepts it. While it is a bare socket, its source decides what happens to it
+   (`listening.sources`); behind a load balancer, the PROXY protocol header names the source
+   (`listening.proxy_protocol`). The connection is served, waits in the accept queue
+   (`listening.accept_queue`), or is reset at once (`listening.load_shedding`): before TLS, which costs a
+   hundred times as much.
+2. A connection that is served goes to the function that the listener was made with, as an
+   `AcceptedConnection`: `websocket.server.WebSocketServer.begin`, or another one.
+3. `connection.readiness.Readiness` watches the sockets of all connections with one epoll, and gives each its
+   turn. `connection.tcp.Connection` reads and writes a socket, with back pressure;
+   `connection.tls.TlsConnection` speaks TLS on it, with a context of `server_tls.ServerTls`.
    `connection.allowance` bounds what a client's small records and frames may cost.
-4. `websocket.connection.WebSocketConnection` takes the HTTP request (`websocket.handshake`), then frames
+4. `websocket.connection.WebSocketConnection` reads the HTTP request (`websocket.handshake`), then frames
    (`websocket.frames`), until a close frame (`websocket.close`).
 
-Where the compiled core is loaded, `core.core_tls.CoreTls` takes the place of `ServerTls`, and the server
-makes `websocket.core_connection.CoreConnection`s by its contexts: the core takes their data frames.
+Where the compiled core is loaded, `core.core_tls.CoreTls` replaces `ServerTls`, and the server makes
+`websocket.core_connection.CoreConnection`s with its contexts: the core handles their data frames.
 
-`connection.connecting.Attempt` is the other way: it makes a connection to elsewhere.
+`connection.connecting.Attempt` is the other direction: it connects to another machine.
 
-| room | holds |
+| subpackage | holds |
 |---|---|
-| `listening` | accepting connections, and shedding load before TLS |
-| `connection` | one TCP connection, and TLS on it, by readiness |
+| `listening` | accepts connections, and sheds load before TLS |
+| `connection` | a TCP connection, and TLS on it, by readiness |
 | `websocket` | the server's side of a WebSocket on such a connection |
 | `core` | the path of a tunnel's bytes, compiled |
 
 | module | holds |
 |---|---|
-| `server_tls` | the server's TLS context, by the certificate as its files are now |
-| `asyncio_tls` | the same care for servers that are built on asyncio, as uvicorn is |
-| `client_hello` | what clients offer as TLS begins, and which of it costs too much |
-| `own_addresses` | which addresses are this machine's |
+| `server_tls` | the server's TLS context, from the current certificate files |
+| `asyncio_tls` | the same limits for servers that are built on asyncio, such as uvicorn |
+| `client_hello` | what clients offer at the beginning of TLS, and which offers cost too much |
+| `own_addresses` | which addresses belong to this machine |
 | `open_files` | how many connections a process may have |
 
-What must hold here:
+Invariants:
 
-- Whoever passes bytes on reads no more while the other side takes none: `Hold.BACKLOG`, from `client_full` to
+- Whoever passes bytes on stops reading while the other side takes none: `Hold.BACKLOG`, from `client_full` to
   `client_ready`. So what a connection holds in memory is bounded.
-- No call blocks, and none takes long: what is left to do asks for another turn.
+- No call blocks, and none takes long: unfinished work asks for another turn.
 - A limit is enforced before the work that it saves is done, and an ordinary client never meets one.
 - A payload or buffer that is handed over is valid until the call returns: whoever keeps it copies it.
-- Only `hatchway.domain` is imported. Whether a client has authenticated, its user tells `Sources`.
+- Only `hatchway.domain` is imported. The user of this package tells `Sources` whether a client has
+  authenticated.
 
 A server that sends back each binary message of one frame, complete except for its imports:
 

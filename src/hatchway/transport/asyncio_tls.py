@@ -1,7 +1,9 @@
-"""TLS on asyncio, for servers that are built on it: never more to decrypt at once than others can wait for.
+"""TLS on asyncio, for servers that are built on it: it decrypts no more at once than other connections can
+wait for.
 
-A record that carries nothing, such as a key update (RFC 8446 section 4.6.3), costs OpenSSL some 10 µs and its
-sender 27 bytes; asyncio's own reads 256 KiB at once and decrypts them all in one turn of the event loop.
+A record that carries nothing, such as a key update (RFC 8446 section 4.6.3), costs OpenSSL about 10 µs and
+its sender 27 bytes; asyncio's own implementation reads 256 KiB at once and decrypts all of it in one turn of
+the event loop.
 """
 
 from asyncio import BaseTransport, Transport, sslproto
@@ -12,20 +14,21 @@ from typing import Any, Final, cast
 from hatchway.transport.client_hello import ClientHellos
 
 READ: Final = 16 * 1024
-"""Bytes that are read and decrypted in one turn, a record's worth."""
+"""Bytes that are read and decrypted in one turn: the size of a record."""
 RECORDS: Final = 128
-"""TLS records that a client may send for one request, its handshake's too, beyond one for each `CARRIED`."""
+"""TLS records that a client may send for one request, including its handshake, beyond one for each `CARRIED`
+bytes."""
 CARRIED: Final = 512
-"""Bytes of the smallest records that a client may have agreed on (RFC 6066 section 4)."""
+"""Bytes of the smallest records that a client may have negotiated (RFC 6066 section 4)."""
 DISCARDED: Final = 2 * 1024 * 1024
 """Bytes that a client may still send after the server has closed."""
 
 _HEADER: Final = 5
-"""Bytes of a record's header; the last two say how long the rest is (RFC 8446 section 5.1)."""
+"""Bytes of a record's header; the last two contain the length of the rest (RFC 8446 section 5.1)."""
 
 
 class Records:
-    """Counts the records of a connection as they come, still encrypted."""
+    """Counts the records of a connection as they arrive, still encrypted."""
 
     def __init__(self) -> None:
         self._left = RECORDS
@@ -39,7 +42,8 @@ class Records:
         self._left, self._carried = RECORDS, 0
 
     def are_too_many(self, received: memoryview) -> bool:
-        """Whether there are more than a request may take, with those that begin in what has been received."""
+        """Whether there are more records than a request may take, including those that begin in
+        `received`."""
         self._carried += len(received)
         if self._rest >= len(received):
             self._rest -= len(received)
@@ -55,7 +59,8 @@ class Records:
 
 
 class TlsProtocol(sslproto.SSLProtocol):
-    """One connection's TLS, which resets it when its records are too many, or its handshake too costly."""
+    """The TLS of one connection. It resets the connection if its records are too many or its handshake too
+    costly."""
 
     max_size = READ
     # asyncio's own:
@@ -65,7 +70,7 @@ class TlsProtocol(sslproto.SSLProtocol):
     _control_ssl_reading: Callable[[], None]
 
     def __init__(self, *arguments: Any, records: Records, received: bytes = b"", **more: Any) -> None:
-        """As asyncio's; `received` is what has been read of the connection already."""
+        """As asyncio's; `received` is what has been read from the connection already."""
         super().__init__(*arguments, **more)
         self._records = records
         self._received = memoryview(received)
@@ -74,7 +79,7 @@ class TlsProtocol(sslproto.SSLProtocol):
         self._discarded = 0
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """The handshake begins, before anything more is read."""
+        """Begin the handshake before anything more is read."""
         super().connection_made(transport)
         while self._received:
             buffer = self.get_buffer(len(self._received))
@@ -84,7 +89,7 @@ class TlsProtocol(sslproto.SSLProtocol):
             self.buffer_updated(size)
 
     def get_buffer(self, n: int) -> memoryview:
-        """Where what comes is read to, which stays encrypted there."""
+        """Where incoming bytes are read to. They stay encrypted there."""
         self._buffer = super().get_buffer(n)
         return self._buffer
 
@@ -96,10 +101,10 @@ class TlsProtocol(sslproto.SSLProtocol):
             self._reset()
 
     def _do_shutdown(self) -> None:
-        """Send the end of TLS and wait for the client's; what it sends until then is thrown away.
+        """Send the end of TLS and wait for the client's; what it sends until then is discarded.
 
-        asyncio takes that for a failure (OpenSSL: "application data after close notify") and resets the
-        connection, by which a client that writes before it reads loses the answer that was given before.
+        asyncio considers that a failure (OpenSSL: "application data after close notify") and resets the
+        connection, so that a client that writes before it reads loses the answer that was given before.
         """
         if self._sslobj is not None and not self._eof_received:
             try:
@@ -118,7 +123,7 @@ class TlsProtocol(sslproto.SSLProtocol):
 
     def _reset(self) -> None:
         if self._transport is not None:  # pragma: no branch (what is read has one)
-            # One of a socket has it, whatever the type says.
+            # The transport of a socket has this method, whatever the type says.
             cast("Transport", self._transport).abort()
 
     def _asks_too_much(self, received: memoryview) -> bool:

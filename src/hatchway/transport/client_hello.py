@@ -1,6 +1,6 @@
-"""What clients offer as TLS begins, looked at before OpenSSL computes what they ask for. Pure.
+"""What clients offer at the beginning of TLS, inspected before OpenSSL computes what they ask for. Pure.
 
-Python's `ssl` cannot say by which groups keys may be agreed on; the compiled core can (`core/tls.c`).
+Python's `ssl` cannot set the groups for key agreement; the compiled core can (`core/tls.c`).
 """
 
 from __future__ import annotations
@@ -11,34 +11,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST: Final = 8 * 1024
-"""Bytes of the messages that a client may send in its handshake. It needs some hundred, or two thousand.
-OpenSSL compares each key that is offered with each group, which takes 75 milliseconds for 62 KB of them."""
+"""Bytes of handshake messages that a client may send. It needs some hundred, or two thousand. OpenSSL
+compares each offered key with each group, which takes 75 milliseconds for 62 KB of them."""
 
 _HEADER: Final = 5
 _HANDSHAKE: Final = 22
-"""Bytes of a TLS record's header, and the type of those of a handshake (RFC 8446 section 5.1)."""
+"""Bytes of a TLS record's header, and the type of handshake records (RFC 8446 section 5.1)."""
 _CLIENT_HELLO: Final = 1
 _KEY_SHARE: Final = 51
 _FINITE_FIELDS: Final = 0x01
-"""The first byte of their groups (RFC 7919 section 2)."""
+"""The first byte of finite-field groups (RFC 7919 section 2)."""
 
 
 class ClientHellos:
-    """Those of one connection, as it sends them."""
+    """The ClientHello messages of one connection, as it sends them."""
 
     __slots__ = ("_header", "_kind", "_left", "_messages")
 
     def __init__(self) -> None:
-        # The beginning of a record's header; the kind of one that has begun, and how much is to come.
+        # The beginning of a record's header; the type of a record that has begun, and how much of it is to
+        # come.
         self._header = bytearray()
         self._kind = self._left = 0
         self._messages = bytearray()
 
     def are_too_costly(self, sent: memoryview) -> bool:
-        """Whether a key is to be agreed on by a finite field, with what has been sent now.
+        """Whether what was sent so far offers key agreement in a finite field.
 
-        That takes 5 to 170 milliseconds, a curve 0.1 to 4. More than `MOST` is too costly too. What is
-        malformed OpenSSL refuses.
+        That takes 5 to 170 milliseconds; a curve takes 0.1 to 4. More than `MOST` bytes are too costly as
+        well. OpenSSL refuses malformed messages.
         """
         self._take(sent)
         if len(self._messages) > MOST:
@@ -49,7 +50,7 @@ class ClientHellos:
             return False
 
     def _take(self, sent: memoryview) -> None:
-        """Put the handshake's messages together, however records cut them (RFC 8446 section 5.1)."""
+        """Reassemble the handshake messages, however records divide them (RFC 8446 section 5.1)."""
         while sent:
             if self._left:
                 size = min(self._left, len(sent))
@@ -66,7 +67,7 @@ class ClientHellos:
 
 
 def _client_hellos(messages: bytearray) -> Iterator[bytearray]:
-    """The bodies of those that are whole (RFC 8446 section 4.1.2)."""
+    """The bodies of the complete ones (RFC 8446 section 4.1.2)."""
     at = 0
     while at + 4 <= len(messages):
         kind, begin = messages[at], at + 4
@@ -78,7 +79,7 @@ def _client_hellos(messages: bytearray) -> Iterator[bytearray]:
 def _offers_finite_field(hello: bytearray) -> bool:
     """
     Raises:
-        IndexError: it is none.
+        IndexError: it is malformed.
     """
     at = 34  # version and random bytes
     at += 1 + hello[at]  # a session

@@ -6,17 +6,17 @@ from typing import Final
 import structlog
 
 _ENOUGH = 1 << 20
-"""The most that the kernel lets a process have unless told otherwise (proc(5), /proc/sys/fs/nr_open)."""
+"""The most that the kernel lets a process have by default (proc(5), /proc/sys/fs/nr_open)."""
 _OTHER_FILES: Final = 200
-"""Open ones that are no client's connection."""
+"""Open files other than clients' connections."""
 
 log = structlog.get_logger("hatchway.transport")
 
 
 def allow_open_files() -> int:
-    """Lets this process have as many files open as it ever may (getrlimit(2)), and says how many in the log.
+    """Raise the limit on open files of this process to its maximum (getrlimit(2)), and log it.
 
-    What starts it mostly leaves it with 1,024, for programs that use select(2).
+    The default is mostly 1,024, for programs that use select(2).
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _ENOUGH if hard == resource.RLIM_INFINITY else hard
@@ -27,8 +27,9 @@ def allow_open_files() -> int:
 
 
 def max_pending_for(open_files: int) -> int:
-    """How many connections may be pending, by the limit on open files: such as have not sent a request yet.
+    """How many connections may be pending, given the limit on open files: those that have not sent a request
+    yet.
 
-    As many more are left for those that have.
+    As many more remain for those that have.
     """
     return max(1, (open_files - _OTHER_FILES) // 2)

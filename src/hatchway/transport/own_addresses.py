@@ -1,8 +1,7 @@
-"""Which addresses are this machine's own: what a connection to them reaches is a process here.
+"""Which addresses belong to this machine: a connection to them reaches a process here.
 
-Linux is asked for the route of each address as it would take it now (rtnetlink(7)). So every interface
-counts, those that come up later too, and what is local by a route alone
-(`ip route add local 192.0.2.0/24 dev lo`).
+It asks Linux for the present route to each address (rtnetlink(7)). So every interface counts, including those
+that come up later, and addresses that are local only by a route (`ip route add local 192.0.2.0/24 dev lo`).
 """
 
 import errno
@@ -27,7 +26,7 @@ _ROUTE: Final = struct.Struct("=BBBBBBBBI")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _ERROR: Final = struct.Struct("=i")
 _NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL})
-"""What the kernel says of an address to which there is no route, or one that forbids or drops."""
+"""The kernel's errors for an address without a route, or with a route that forbids or drops."""
 
 _FIB_TRIE: Final = Path("/proc/self/net/fib_trie")
 _IF_INET6: Final = Path("/proc/self/net/if_inet6")
@@ -44,9 +43,9 @@ class OwnAddresses:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the kernel's routes can be asked: a service manager may forbid it (`AF_NETLINK`).
+        """Whether the kernel's routes can be queried: a service manager may forbid it (`AF_NETLINK`).
 
-        Where not, addresses of interfaces and loopback are known, and not those that are local by a route.
+        If not, the addresses of interfaces and loopback are known, but not those that are local by a route.
         """
         return self._socket is not None
 
@@ -55,14 +54,14 @@ class OwnAddresses:
             self._socket.close()
 
     def holds(self, address: Address) -> bool:
-        """Whether a connection to the address would reach this machine itself."""
+        """Whether a connection to the address would reach this machine."""
         if address.is_loopback or address.is_unspecified:
             return True
         kind = None if self._socket is None else self._route_kind(self._socket, address)
         return _is_source(address) if kind is None else kind in {_RTN_LOCAL, _RTN_ANYCAST}
 
     def _route_kind(self, sock: socket.socket, address: Address) -> int | None:
-        """The kind of the address's route, 0 when it has none; None when the kernel does not say."""
+        """The type of the address's route, 0 if it has none; None if the kernel does not say."""
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         packed = address.packed
@@ -72,7 +71,7 @@ class OwnAddresses:
         head = _HEADER.pack(size, _RTM_GETROUTE, _NLM_F_REQUEST, self._sequence, 0)
         try:
             sock.send(head + route + wanted)
-            # The kernel answers within the call; what is left of an earlier question is passed over.
+            # The kernel answers within the call; answers to an earlier question are skipped.
             while True:
                 answer = sock.recv(4096)
                 _, kind, _, sequence, _ = _HEADER.unpack_from(answer)
@@ -97,7 +96,7 @@ def _netlink() -> socket.socket | None:
     except OSError:
         return None
     try:
-        # To the kernel and from it alone.
+        # To the kernel, and from it alone.
         sock.bind((0, 0))
         sock.connect((0, 0))
     except OSError:
@@ -107,7 +106,7 @@ def _netlink() -> socket.socket | None:
 
 
 def _is_source(address: Address) -> bool:
-    """Whether packets to the address would have it as their source too: Linux does so when it talks to
+    """Whether packets to the address would also have it as their source: Linux does so when it talks to
     itself."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
@@ -120,10 +119,10 @@ def _is_source(address: Address) -> bool:
 
 
 def reached_at(host: str) -> frozenset[str]:
-    """The addresses at which other machines reach what listens at a host's name or address here.
+    """The addresses at which other machines reach what listens at a host name or address here.
 
     Raises:
-        OSError: the name does not resolve, or the kernel does not tell (proc(5)).
+        OSError: the name does not resolve, or the kernel does not list its addresses (proc(5)).
     """
     if host in _EVERYWHERE:
         return interface_addresses()
@@ -135,11 +134,11 @@ def interface_addresses() -> frozenset[str]:
     """The addresses of this machine's interfaces, as texts, without loopback and link-local ones.
 
     Raises:
-        OSError: the kernel does not tell (proc(5)).
+        OSError: the kernel does not list them (proc(5)).
     """
     texts = _LOCAL_ROUTE.findall(_FIB_TRIE.read_text(encoding="ascii"))
     found: set[Address] = set(map(ipaddress.IPv4Address, texts))
-    # Where IPv6 is switched off, there is no such file.
+    # Without IPv6 there is no such file.
     if _IF_INET6.exists():
         lines = _IF_INET6.read_text(encoding="ascii").splitlines()
         found |= {ipaddress.IPv6Address(bytes.fromhex(line[:32])) for line in lines}

@@ -1,4 +1,4 @@
-"""A server's TLS: its protocol versions and ciphers, and its certificate as the files are now."""
+"""A server's TLS: its protocol versions and ciphers, and its certificate from the current files."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from hatchway.transport.core._core import Context
 
 INTERVAL: Final = 5.0
-"""Seconds between two looks at the certificate's files."""
+"""Seconds between two checks of the certificate's files."""
 
 PAUSE: Final = 1.0
-"""Seconds after one reading before which there is no other, however often it is asked for: one takes
-milliseconds, and of signals that came faster, each with its own, clients had no turn."""
+"""Seconds between two reads of the files, however often somebody asks for one: a read takes milliseconds, and
+with a read for each of many signals, clients would get no turn."""
 
 MOST_RSA_BITS: Final = 2048
-"""Bits of an RSA key beyond which one signature holds up an event loop for milliseconds: 0.4 ms with 2,048
-bits, 2 with 3,072, 5 with 4,096, 44 with 7,680. Keys of P-256, P-384 and P-521 take 0.03, 0.9 and 0.3, of
+"""Bits of an RSA key beyond which one signature blocks the event loop for milliseconds: 0.4 ms with 2,048
+bits, 2 with 3,072, 5 with 4,096, 44 with 7,680. Keys of P-256, P-384 and P-521 take 0.03, 0.9 and 0.3 ms,
 Ed25519 0.04 (openssl-speed(1), OpenSSL 3.0)."""
 
 log = structlog.get_logger("hatchway.transport")
@@ -36,12 +36,12 @@ log = structlog.get_logger("hatchway.transport")
 
 @dataclass(frozen=True, slots=True)
 class Ciphers:
-    """What a server chooses from, the first before the second.
+    """The ciphers that a server chooses from, in order of preference.
 
     Attributes:
-        older: for TLS 1.2, in OpenSSL's words (openssl-ciphers(1)).
+        older: for TLS 1.2, in OpenSSL's notation (openssl-ciphers(1)).
         suites: for TLS 1.3 (RFC 8446 appendix B.4); None for OpenSSL's own order, which has AES-256 first.
-            With an order, a client that has ChaCha20 first gets that: it has most likely no instructions for
+            With an order, a client that prefers ChaCha20 gets that: it most likely has no instructions for
             AES.
     """
 
@@ -49,9 +49,10 @@ class Ciphers:
     suites: tuple[str, ...] | None = None
 
     def suites_for(self, context: ssl.SSLContext) -> str | None:
-        """`suites` in OpenSSL's words.
+        """`suites` in OpenSSL's notation.
 
-        Whatever OpenSSL's configuration on this machine leaves out (`Ciphersuites`, config(5)) stays out.
+        Suites that OpenSSL's configuration on this machine excludes (`Ciphersuites`, config(5)) stay
+        excluded.
         """
         if self.suites is None:
             return None
@@ -63,7 +64,7 @@ AES_128_FIRST: Final = Ciphers(
     "ECDHE+AESGCM+AES128:ECDHE+AESGCM+AES256:ECDHE+CHACHA20",
     ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"),
 )
-"""As Mozilla's intermediate configuration, Go and AWS's load balancers have it."""
+"""As in Mozilla's intermediate configuration, Go and AWS's load balancers."""
 
 AES_256_FIRST: Final = Ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
 
@@ -72,12 +73,12 @@ _OP_PRIORITIZE_CHACHA: Final = 1 << 21
 
 
 def server_context(certificate: Path, key: Path, ciphers: Ciphers) -> ssl.SSLContext:
-    """A context for TLS 1.2 and 1.3 with forward secrecy and authenticated encryption only.
+    """A context for TLS 1.2 and 1.3 with only forward secrecy and authenticated encryption.
 
-    The order of TLS 1.3's suites is OpenSSL's before Python 3.15, which can set it.
+    Before Python 3.15, which can set it, the order of TLS 1.3's suites is OpenSSL's.
 
     Raises:
-        OSError: a file cannot be read, or holds no certificate or no matching key (`ssl.SSLError`).
+        OSError: a file cannot be read, or contains no certificate or no matching key (`ssl.SSLError`).
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -87,9 +88,9 @@ def server_context(certificate: Path, key: Path, ciphers: Ciphers) -> ssl.SSLCon
         context.options |= _OP_PRIORITIZE_CHACHA
         if hasattr(context, "set_ciphersuites"):
             context.set_ciphersuites(suites)
-    # Who writes reuses the buffer as soon as `write` returns, which a renegotiation could defer.
+    # Callers reuse the buffer as soon as `write` returns, which a renegotiation could defer.
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    # Each AWS CLI is a process of its own and resumes nothing: tickets would only cost.
+    # Each AWS CLI is a process of its own and resumes no session: tickets would only cost.
     context.num_tickets = 0
     # The same for TLS 1.2.
     context.options |= ssl.OP_NO_TICKET
@@ -98,15 +99,15 @@ def server_context(certificate: Path, key: Path, ciphers: Ciphers) -> ssl.SSLCon
 
 
 def _refuse_passphrase() -> NoReturn:
-    """Where OpenSSL would ask at the terminal, if there is one, and everybody wait."""
+    """Called where OpenSSL would ask at the terminal, if there is one, while everybody waits."""
     raise OSError("the key has a passphrase")
 
 
 class ServerTls:
-    """The certificate and key as their files are now, for the connections to come.
+    """The certificate and key from the current files, for future connections.
 
     Attributes:
-        context: for the next connection. Those that are there keep the one that they began with.
+        context: for the next connection. Existing connections keep the one that they began with.
     """
 
     def __init__(self, certificate: Path, key: Path, ciphers: Ciphers) -> None:
@@ -122,7 +123,7 @@ class ServerTls:
 
     @property
     def session_context(self) -> ssl.SSLContext | Context:
-        """What the next connection's TLS is made by."""
+        """What makes the next connection's TLS."""
         return self.context
 
     def _take(self) -> None:
@@ -135,18 +136,18 @@ class ServerTls:
         self._check_certificate()
 
     def _check_certificate(self) -> None:
-        """Tell the log of what is wrong with the certificate, and see until when it is good."""
+        """Log what is wrong with the certificate, and note until when it is valid."""
         self._good_until = None
-        # What OpenSSL takes and this does not is no reason to go without.
+        # A certificate that OpenSSL accepts and this cannot read is no reason to go without.
         with suppress(OSError, ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             self._good_until = _valid_until(self._files[0])
 
     def read_again(self) -> None:
-        """Have `follow` read the files again soon, changed or not: to be called in its event loop."""
+        """Have `follow` read the files again soon, changed or not. Must be called on its event loop."""
         self._asked.set()
 
     def _read(self) -> None:
-        """Read the files again; what was read before stays when they cannot be."""
+        """Read the files again; what was read before stays if they cannot be read."""
         try:
             self._take()
         except OSError as problem:
@@ -163,7 +164,7 @@ class ServerTls:
             asked, state = self._asked.is_set(), self._look()
             self._asked.clear()
             if asked or state != self._state:
-                # When one is new and the other is not yet, the other's change brings them here again.
+                # If one file is new and the other is not yet, the other's change leads here again.
                 self._state = state
                 self._read()
                 await asyncio.sleep(pause)
@@ -175,16 +176,16 @@ class ServerTls:
 
 
 def _valid_until(certificate: Path) -> datetime | None:
-    """Until when it is good; None where it is not now.
+    """Log what is wrong with a certificate. Returns until when it is valid; None if it is not valid now.
 
     Raises:
         OSError: it cannot be read.
-        ValueError, UnsupportedAlgorithm, InvalidVersion: it is damaged, or none that can be looked at.
+        ValueError, UnsupportedAlgorithm, InvalidVersion: it is damaged, or cannot be inspected.
     """
     read = x509.load_pem_x509_certificate(certificate.read_bytes())
     key = read.public_key()
     if isinstance(key, RSAPublicKey) and key.key_size > MOST_RSA_BITS:
-        # Anybody who connects has a signature made, and all others wait meanwhile.
+        # Everyone who connects causes a signature, and all others wait meanwhile.
         log.warning(
             "certificate key is slow",
             certificate=str(certificate),

@@ -1,10 +1,11 @@
 """Rate limits of CPU time: what one client may cost beyond the bytes that it carries. Pure.
 
-A large frame is paid for by its bytes. Small ones, and small TLS records, cost a microsecond or several each,
-whatever they carry. So each client has an allowance for them, a token bucket of microseconds, and all clients
-of a worker share one more, for those who need it: one stream of small messages may take most of what six may.
-A client that has used up both is not read for a while, and back pressure does the rest. What can carry
-nothing at all, as pings, has an allowance of its own, and a client that exceeds it is disconnected.
+Large frames are paid for by their bytes. Small frames and small TLS records cost one or several microseconds
+each, whatever they carry. So each client has an allowance for them, a token bucket of microseconds, and all
+clients of a worker share another one for those that need it: one stream of small messages may use most of
+what six may use. A client that has used up both is not read for a while, and back pressure does the rest.
+Frames that can carry nothing at all, such as pings, have an allowance of their own, and a client that exceeds
+it is disconnected.
 """
 
 from __future__ import annotations
@@ -12,26 +13,26 @@ from __future__ import annotations
 from typing import Final
 
 RATE: Final = 5_000.0
-"""Microseconds a second, about, that a client's small frames and records may cost, whatever others do."""
+"""Approximate microseconds a second that a client's small frames and records may cost, whatever others do."""
 
 BURST: Final = 10_000.0
-"""Of the same, the most that is saved up: the bucket's size."""
+"""The size of that bucket, in microseconds."""
 
 SHARED_RATE: Final = 60_000.0
-"""What all clients together may cost beyond that. Six at once get no more than 90,000."""
+"""Microseconds a second that all clients together may cost beyond that. Six at once get at most 90,000."""
 
 SHARED_BURST: Final = 10_000.0
-"""Of the same, the most that is saved up: the bucket's size."""
+"""The size of that bucket, in microseconds."""
 
 SHORTEST_PAUSE: Final = 0.01
-"""Seconds, at least, for which a client that has used up its allowance is not read. What it sends
+"""The least number of seconds for which a client that has used up its allowance is not read. What it sends
 accumulates."""
 
 WASTE_RATE: Final = 50.0
 """Pings, pongs, empty fragments and TLS records without data a second, all together."""
 
 WASTE_BURST: Final = 2_000.0
-"""Of the same, the most that is saved up: the bucket's size."""
+"""The size of that bucket."""
 
 FREE: Final = 16
 """Microseconds in one turn that are not counted: an ordinary session sends a few small frames at a time."""
@@ -40,7 +41,7 @@ FRAME: Final = 1
 CONTROL_FRAME: Final = 10
 SMALL_RECORD: Final = 2
 EMPTY_RECORD: Final = 40
-"""What each costs, in microseconds; the last is a TLS record without data, as a key update."""
+"""The cost of each, in microseconds; the last is a TLS record without data, such as a key update."""
 
 _PAID_BY_BYTES: Final = 256
 """Bytes that pay for a microsecond."""
@@ -60,7 +61,7 @@ class SharedAllowance:
         self._at = now
 
     def take(self, wanted: float, now: float) -> float:
-        """Take so many microseconds, or as many as there are. Returns how many."""
+        """Take so many microseconds, or as many as there are. Returns how many were taken."""
         self._left = min(SHARED_BURST, self._left + (now - self._at) * SHARED_RATE)
         self._at = now
         taken = min(wanted, self._left)
@@ -69,12 +70,12 @@ class SharedAllowance:
 
 
 class Allowance:
-    """One client's buckets."""
+    """The buckets of one client."""
 
     __slots__ = ("_at", "_left", "_shared", "_waste_at", "_waste_left")
 
     def __init__(self, now: float, shared: SharedAllowance) -> None:
-        """`shared` is its worker's."""
+        """`shared` is the worker's."""
         self._shared = shared
         self._left = BURST
         self._at = now
@@ -82,10 +83,10 @@ class Allowance:
         self._waste_at = now
 
     def spend(self, cost: int, carried: int, now: float) -> float:
-        """Use it for what cost so many microseconds and carried so many bytes.
+        """Pay for something that cost so many microseconds and carried so many bytes.
 
         Returns:
-            Seconds for which the client is not to be read.
+            Seconds for which the client must not be read.
         """
         due = cost - carried / _PAID_BY_BYTES
         if due <= 0:
@@ -97,7 +98,7 @@ class Allowance:
         return 0.0 if self._left >= 0 else max(SHORTEST_PAUSE, -self._left / RATE)
 
     def waste(self, count: int, carried: int, now: float) -> bool:
-        """Use it for so many frames or records that can carry nothing. Returns whether there are too many by
+        """Count so many frames or records that can carry nothing. Returns whether there are too many by
         now."""
         due = count - carried / _FORGIVEN_BY_BYTES
         if due <= 0:

@@ -1,4 +1,4 @@
-"""Connecting to a TCP port, by readiness, within a time limit and perhaps from another address."""
+"""Connects to a TCP port, by readiness, within a time limit and optionally from another address."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from hatchway.transport.connection.readiness import Readiness
 
 CONNECT_TIMEOUT: Final = 10.0
-"""Seconds in which the other side must answer."""
+"""Seconds within which the other side must answer."""
 
 TIMEOUT: Final = "timeout"
 CANCELLED: Final = "cancelled"
 
 _NOT_MADE: Final = "the target cannot be connected"
 _AFTERWARDS: Final = frozenset({errno.ECONNRESET, errno.EPIPE})
-"""Errors of a connection that was made, and reset before anybody looked: what it brought can be read. A reset
-in the place of one is ECONNREFUSED (connect(2))."""
+"""Errors of a connection that was made and reset before anybody looked: what it brought can still be read. If
+the connection was refused by a reset, the error is ECONNREFUSED (connect(2))."""
 
 _SYN_SENT: Final = 2
 _CLOSED: Final = 7
-"""States of a socket that is not connected, in TCP_INFO's first byte (tcp(7), linux/tcp_states.h)."""
+"""States of a socket that is not connected, in the first byte of TCP_INFO (tcp(7), linux/tcp_states.h)."""
 
 
 class Attempt:
     """A connection that is being made.
 
     Attributes:
-        outcome: done when it is made, with its socket, or cannot be, with None.
-        problem: why it cannot be: the name of an `OSError`, `TIMEOUT` or `CANCELLED`.
+        outcome: done with the socket when the connection is made, or with None when it cannot be.
+        problem: why it cannot be made: the name of an `OSError`, `TIMEOUT` or `CANCELLED`.
     """
 
     __slots__ = ("_socket", "_timer", "_watched", "outcome", "problem", "readiness")
@@ -46,7 +46,7 @@ class Attempt:
     def __init__(
         self, readiness: Readiness, address: Address, port: int, source: Address | None = None
     ) -> None:
-        """Begin to connect to a TCP port, from the given address or one of the machine's own."""
+        """Start to connect to a TCP port, from the given address or one of the machine's own."""
         self.readiness = readiness
         self.outcome: asyncio.Future[socket.socket | None] = readiness.loop.create_future()
         self.problem: str | None = None
@@ -67,7 +67,7 @@ class Attempt:
             self._fail(type(problem).__name__)
 
     def happened(self, _events: int) -> None:
-        # It is not asked once more to connect: then the kernel would forget what came before a reset.
+        # `connect` is not called again: then the kernel would forget what came before a reset.
         state = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
         if state == _SYN_SENT:
             return
@@ -79,14 +79,14 @@ class Attempt:
         self._settle(self._socket, None)
 
     def abort(self) -> None:
-        """Give up, if the connection is not made yet."""
+        """Give up, if the connection has not been made yet."""
         self._fail(CANCELLED)
 
     def _begin(self, address: Address, port: int) -> None:
         """Ask the kernel to connect.
 
         Raises:
-            OSError: refused, unreachable, or the like; or it cannot be watched.
+            OSError: refused, unreachable, or the like; or the socket cannot be watched.
         """
         code = self._socket.connect_ex((str(address), port))
         if not code:

@@ -1,12 +1,13 @@
-"""Readiness: which sockets have something to read, or room to write, and in which order they are served.
+"""Readiness: which sockets can be read or written, and in which order they are served.
 
 The event loop watches one epoll (epoll(7)), which watches the sockets of all connections. So a socket costs a
-dictionary entry, and its notification one call.
+dictionary entry, and its notification costs one call.
 
-A watcher that is notified does a little and returns. If it has more to do it asks for another turn, which it
-gets when all watchers with new events have been notified. So a connection with little to do waits for at most
-one turn of a busy one, however many busy ones there are. Clients that are not trusted yet come last: a TLS
-handshake costs as much as hundreds of frames, so one of them has a turn when the trusted ones had theirs.
+A watcher that is notified does a little work and returns. If it has more to do it asks for another turn,
+which it gets once all watchers with new events have been notified. So a connection with little to do waits
+for at most one turn of a busy one, however many busy ones there are. Clients that are not trusted yet come
+last: a TLS handshake costs as much as hundreds of frames, so one of them gets a turn when the trusted ones
+have had theirs.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
 BROKEN: Final = select.EPOLLERR | select.EPOLLHUP
-"""Notified of for every socket that is watched, asked for or not (epoll_ctl(2))."""
+"""Reported for every watched socket, requested or not (epoll_ctl(2))."""
 
 _MAX_EVENTS: Final = 256
 
@@ -38,14 +39,14 @@ MAX_ROUND: Final = 0.001
 
 
 class Watcher(Protocol):
-    """What is notified of a socket's events."""
+    """It is notified of a socket's events."""
 
     @property
     def is_untrusted(self) -> bool:
-        """Whether it comes after all others, as its client has not sent a request yet."""
+        """Whether it comes after all others, because its client has not sent a request yet."""
 
     def happened(self, events: int) -> None:
-        """It is readable, writable or broken, or was: a call may find nothing to do."""
+        """The socket is readable, writable or broken, or was: there may be nothing to do."""
 
     def abort(self) -> None:
         """`happened` or `have_turn` has raised."""
@@ -55,15 +56,16 @@ class Turns(Watcher, Protocol):
     """A watcher that may have more to do than there is time for at once."""
 
     def have_turn(self) -> None:
-        """Go on, for a little while. It may have nothing to do any more."""
+        """Go on for a little while. There may be nothing to do any more."""
 
 
 class Readiness:
     """Watches sockets, by their file descriptors.
 
     Attributes:
-        shared: the allowance that all connections have together.
-        poller: the core's, which carries what needs no Python, and returns the rest; None without it.
+        shared: the allowance that all connections share.
+        poller: the core's poller, which carries what needs no Python and returns the rest; None without the
+            core.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -74,8 +76,8 @@ class Readiness:
         self._watchers: dict[int, Watcher] = {}
         self._ready = deque[tuple[int, int]]()
         self._turns = deque[Turns]()
-        # Watches those who are not trusted yet, and is watched like a socket: however many of them wait for
-        # their turn, that is one event. It gives them in the order in which they became ready.
+        # Watches the untrusted clients and is watched like a socket: however many of them wait for their
+        # turn, that is one event. It returns them in the order in which they became ready.
         self._untrusted = select.epoll()
         self._untrusted_wait = False
         self._scheduled = False
@@ -94,7 +96,8 @@ class Readiness:
         self._epoll.register(self._untrusted.fileno(), READABLE)
 
     def watch(self, descriptor: int, events: int, watcher: Watcher) -> None:
-        """Begin to watch for these events. As long as it is watched, it stays untrusted if it is."""
+        """Start to watch for these events. A watcher that is untrusted now stays so for as long as it is
+        watched."""
         self._epoll_of(watcher).register(descriptor, events)
         self._watchers[descriptor] = watcher
 
@@ -103,25 +106,25 @@ class Readiness:
         self._epoll_of(self._watchers[descriptor]).modify(descriptor, events)
 
     def forget(self, descriptor: int) -> None:
-        """Watch it no longer."""
+        """Stop watching."""
         self._epoll_of(self._watchers.pop(descriptor)).unregister(descriptor)
 
     def closes(self, descriptor: int) -> None:
-        """The same of one that is closed at once, which epolls forget by themselves (epoll(7))."""
+        """Stop watching a descriptor that is closed at once: epolls forget those by themselves (epoll(7))."""
         del self._watchers[descriptor]
 
     def _epoll_of(self, watcher: Watcher) -> select.epoll | Poller:
         return self._untrusted if watcher.is_untrusted else self._epoll
 
     def later(self, watcher: Turns) -> None:
-        """Let it have another turn when others have had theirs."""
+        """Give it another turn when others have had theirs."""
         self._turns.append(watcher)
         self._schedule()
 
     def _serve_now(self, ready: list[tuple[int, int]]) -> None:
-        """The loop has waited for these: serve them, before it calls what is to be called.
+        """The loop has waited for these sockets: serve them before it makes its calls.
 
-        So it calls at once what comes of them, and not after another look at what is ready.
+        So it makes the calls that result from them at once, and not after another poll.
         """
         if self._ready:
             ready = _once_each([*self._ready, *ready])
@@ -169,12 +172,13 @@ class Readiness:
             if self._untrusted_wait and not ready:
                 self._untrusted_wait = False
                 for descriptor, events in self._poll_untrusted():
-                    # An epoll does not forget what is closed here and open still in a process that is forked.
+                    # An epoll does not forget a descriptor that is closed here but still open in a forked
+                    # process.
                     watcher = self._watchers.get(descriptor)
                     if watcher is not None:
                         self._notify(watcher, events)
-                # A task serves what it asked for, which counts as part of the turn. Of others who wait, the
-                # next poll tells.
+                # A task serves the client's request, which counts as part of the turn. The next poll reports
+                # the others that wait.
                 break
             if not later or monotonic() > until:
                 break
@@ -193,8 +197,9 @@ class Readiness:
 
 
 def _once_each(ready: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Each descriptor where it comes first, with all its events: one that waits for its turn is told of at
-    each look, and the queue would grow for as long as there is more to serve than there is time."""
+    """Each descriptor once, where it comes first, with all its events. A watcher that waits for its turn is
+    reported at each poll, so the queue would otherwise grow as long as there is more to serve than there is
+    time."""
     events: dict[int, int] = {}
     for descriptor, event in ready:
         events[descriptor] = events.get(descriptor, 0) | event

@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from hatchway.transport.core._core import Pair
 
 HIGH_WATER: Final = 64 * 1024
-"""Bytes that the kernel has not taken, above which nothing more should be sent."""
+"""Bytes not taken by the kernel above which nothing more should be sent."""
 
 LOW_WATER: Final = HIGH_WATER // 4
 
 _MOST_SENT: Final = 256 * 1024
-"""Unsent bytes that the kernel is offered at once."""
+"""Unsent bytes offered to the kernel at once."""
 
 _INFO: Final = Struct("=2xBB48xII")
-"""Of struct tcp_info (linux/tcp.h): retransmissions and window probes since the last answer, milliseconds
-since data and since an acknowledgement came."""
+"""Part of struct tcp_info (linux/tcp.h): retransmissions and window probes since the last answer,
+milliseconds since data and since an acknowledgement came."""
 
 _RESET: Final = pack("ii", 1, 0)
 
 _PROBES: Final = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 6}
-"""Seconds to the first question whether the peer is still there, and between two; how many may go without an
-answer (tcp(7)). A kernel keeps a connection whose program has closed it for a minute or so."""
+"""Seconds until the first keep-alive probe, and between two; how many may go unanswered (tcp(7)). A kernel
+keeps a connection whose program has closed it for about a minute."""
 
 _ORPHAN_TIMEOUT: Final = 20_000
-"""Milliseconds for which the kernel goes on with a connection that was closed while its peer takes nothing of
-what is left (tcp(7), TCP_USER_TIMEOUT). Of its own accord it asks for minutes, with megabytes of each, and
-such a connection is nobody's any more: no quota counts it."""
+"""Milliseconds for which the kernel keeps a closed connection whose peer does not receive what is left
+(tcp(7), TCP_USER_TIMEOUT). By default it tries for minutes, with megabytes for each, and such a connection
+belongs to nobody any more: no quota counts it."""
 
 
 class Hold(IntEnum):
@@ -53,10 +53,10 @@ class Hold(IntEnum):
 
 
 class Connection(ABC):
-    """One connection. It reports what happens by calling the methods that begin with `on_`.
+    """One connection. It reports what happens by calling its methods that begin with `on_`.
 
-    It is read while it has no `Hold`, in turns: see `turn`. What the kernel does not take at once is kept,
-    and sent in time.
+    It is read while it has no `Hold`, in turns: see `turn`. What the kernel does not take at once is kept and
+    sent later.
     """
 
     __slots__ = (
@@ -80,10 +80,10 @@ class Connection(ABC):
     """Whether others go before it: see `readiness`."""
 
     most_at_once: int
-    """Bytes that `receive` takes when there are so many."""
+    """Bytes that `receive` reads if there are so many."""
 
     def __init__(self, readiness: Readiness, sock: socket.socket) -> None:
-        """`sock` does not block."""
+        """`sock` is non-blocking."""
         self.readiness = readiness
         self._socket = sock
         self._descriptor = sock.fileno()
@@ -98,11 +98,11 @@ class Connection(ABC):
         self._tells_loss = False
         self.pair: Pair | None = None
 
-    # What its owner does when there is something to be read, and what it is told.
+    # Implemented by the subclass.
 
     @abstractmethod
     def receive(self, sock: socket.socket) -> int:
-        """Read from the socket, once. Returns how many bytes.
+        """Read from the socket once. Returns how many bytes.
 
         Raises:
             OSError: as the socket does.
@@ -122,21 +122,22 @@ class Connection(ABC):
 
     @abstractmethod
     def on_ready(self) -> None:
-        """Most of them have gone."""
+        """Most of them have been sent."""
 
     @abstractmethod
     def on_lost(self) -> None:
-        """The connection is gone; the last call."""
+        """The connection is gone. This is the last call."""
 
-    # What its owner does.
+    # Called by the subclass and its user.
 
     def begin(self) -> None:
-        """Read what comes."""
+        """Start to read."""
         self._watch()
 
     @property
     def direct(self) -> int:
-        """The socket's descriptor, for whoever may send by it now; -1 when all has to go by `send`."""
+        """The socket's descriptor, for callers that may send on it directly now; -1 if everything must go
+        through `send`."""
         return -1 if self._unsent is not None or self._finishing or self._broken else self._descriptor
 
     @property
@@ -149,13 +150,13 @@ class Connection(ABC):
         return self._full
 
     def hold(self, reasons: int) -> None:
-        """Read no more, for these reasons too."""
-        # It may stay watched for reading until something comes, which mostly is never.
+        """Stop reading, for these reasons too."""
+        # It may stay watched for reading until something comes, which is mostly never.
         self._holds |= reasons
         self.disarm()
 
     def release(self, reasons: int) -> None:
-        """Go on reading, if those were the last reasons not to."""
+        """Go on reading, if these were the last reasons not to."""
         if self._holds:
             self._holds &= ~reasons
             if not self._holds:
@@ -164,8 +165,7 @@ class Connection(ABC):
                     self._queue()
 
     def send(self, *chunks: bytes | memoryview) -> None:
-        """Send bytes, which may be overwritten once this returns. If the peer has gone, they are
-        discarded."""
+        """Send bytes, which may be overwritten once this returns. They are discarded if the peer has gone."""
         if self._descriptor < 0 or self._finishing or self._broken:
             return
         size = sum(map(len, chunks))
@@ -175,7 +175,8 @@ class Connection(ABC):
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError:
-                # Gone, most often by a reset; what it sent before that has still to be read, if it can be.
+                # The peer has gone, mostly by a reset; what it sent before still has to be read, if it can
+                # be.
                 self._broken = True
                 self.disarm()
                 return
@@ -193,9 +194,9 @@ class Connection(ABC):
             self.on_full()
 
     def await_loss(self) -> None:
-        """Tell of the connection's loss although the peer has sent its FIN and nothing is read any more: it
-        may have closed wholly, which its kernel says at the next byte that it gets (RFC 9293 section
-        3.6.1)."""
+        """Report the loss of the connection although the peer has sent its FIN and nothing is read any more.
+        The peer may have closed completely, which its kernel says about the next byte that it receives (RFC
+        9293 section 3.6.1)."""
         self._tells_loss = True
         self.disarm()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -204,7 +205,7 @@ class Connection(ABC):
         self._watch()
 
     def finish(self) -> None:
-        """Send a FIN after everything that is unsent, and nothing more."""
+        """Send a FIN after everything that is unsent, and nothing after that."""
         if not self._finishing:
             self._finishing = True
             self.disarm()
@@ -218,7 +219,7 @@ class Connection(ABC):
             self._when_sent()
 
     def abort(self) -> None:
-        """Reset it. All that is unsent is lost, also what the kernel holds and would keep for long."""
+        """Reset the connection. Everything unsent is lost, including what the kernel would keep for long."""
         if self._descriptor >= 0:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._drop()
@@ -234,10 +235,10 @@ class Connection(ABC):
     @property
     def unanswered(self) -> float:
         """Seconds for which the peer's kernel has left everything unanswered; 0 while it need not answer, and
-        infinity when it has broken off.
+        infinity if the connection is broken.
 
-        A kernel acknowledges data that its program does not read, and probes of a window that is full, so a
-        peer that merely stalls is not silent. Source: tcp(7), TCP_INFO.
+        A kernel acknowledges data that its program does not read, and probes of a full window, so a peer that
+        merely stalls is not silent. Source: tcp(7), TCP_INFO.
         """
         if self._broken:
             return inf
@@ -245,12 +246,12 @@ class Connection(ABC):
             return 0.0
         info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
         retransmits, probes, data_received, ack_received = _INFO.unpack(info)
-        # An answer sets both counts to 0. The next probe is on its way for up to two minutes.
+        # An answer resets both counts. The next probe may be on its way for up to two minutes.
         if not retransmits and probes < 2:
             return 0.0
         return int(min(data_received, ack_received)) / 1000
 
-    # What readiness tells.
+    # Called by `Readiness`.
 
     def happened(self, events: int) -> None:
         if self._unsent is not None and events & (WRITABLE | BROKEN):
@@ -265,19 +266,19 @@ class Connection(ABC):
             self.have_turn()
 
     def have_turn(self) -> None:
-        """Read, if it may. If there is more, its next turn comes after others have had theirs."""
+        """Read, if that is allowed. If there is more, the next turn comes after others have had theirs."""
         self._queued = False
         if not self._holds and self._descriptor >= 0 and self.turn() and not self._holds:
             self._queue()
 
     @property
     def has_more(self) -> bool:
-        """Whether something has been read but not handed over, which the socket cannot report."""
+        """Whether something has been read but not handed over: the socket cannot report that."""
         return self.pair is not None and self.pair.is_told
 
     def turn(self) -> bool:
-        """Read once, and hand over. Returns whether there is likely to be more."""
-        # When as many as were asked for came, there are most often more.
+        """Read once and hand over. Returns whether there is likely to be more."""
+        # If as many came as were asked for, there are usually more.
         return self._read() == self.most_at_once
 
     def _queue(self) -> None:
@@ -287,7 +288,7 @@ class Connection(ABC):
             self.readiness.later(self)
 
     def _read(self) -> int:
-        """Read once, and hand over. Returns how many bytes there were."""
+        """Read once and hand over. Returns how many bytes there were."""
         try:
             size = self.receive(self._socket)
         except (BlockingIOError, InterruptedError):
@@ -302,13 +303,13 @@ class Connection(ABC):
         return size
 
     def disarm(self) -> None:
-        """Have nothing carried by the core alone until it has been carried by Python's asking once more."""
+        """Stop the core from carrying bytes by itself until Python has carried some and re-armed it."""
         if self.pair is not None:
             self.pair.disarm()
 
     def _input_ends(self) -> None:
         if self._broken:
-            # The error was reported before, by sending.
+            # The error was reported before, when sending.
             self._drop()
         else:
             self.hold(Hold.ENDED)
@@ -317,7 +318,7 @@ class Connection(ABC):
             self._watch()
 
     def _watch(self) -> None:
-        """Watch for what is wanted now."""
+        """Watch for the events that are wanted now."""
         wanted = (0 if self._holds else READABLE) | (0 if self._unsent is None else WRITABLE)
         if self._tells_loss:
             wanted |= BROKEN
@@ -358,7 +359,7 @@ class Connection(ABC):
             self.on_ready()
 
     def _when_sent(self) -> None:
-        """Do what was to be done when everything has been sent, if it has."""
+        """If everything has been sent, do what was to be done then."""
         if self._unsent is not None or self._descriptor < 0:
             return
         if self._closing:
@@ -368,7 +369,7 @@ class Connection(ABC):
             try:
                 self._socket.shutdown(socket.SHUT_WR)
             except OSError:
-                # The peer is gone; reading will report it.
+                # The peer is gone; reading will report that.
                 return
 
     def _drop(self) -> None:
@@ -380,7 +381,7 @@ class Connection(ABC):
         self._descriptor = -1
         self._unsent = None
         self._socket.close()
-        # Whoever dropped it finishes what it is doing first.
+        # The caller finishes first what it is doing.
         self.readiness.loop.call_soon(self.on_lost)
 
 

@@ -1,8 +1,8 @@
 """TLS on a TCP connection.
 
-What has been read is decrypted and handed over before more is read, and what is written is encrypted and
-sent before `write` returns. So TLS itself holds back nothing but the beginning of a record, in either
-direction, and the end of a connection cannot overtake what came before it.
+What has been read is decrypted and handed over before more is read, and what is written is encrypted and sent
+before `write` returns. So TLS itself holds back at most the beginning of a record in either direction, and
+the end of a connection cannot overtake what came before it.
 """
 
 from __future__ import annotations
@@ -25,51 +25,54 @@ if TYPE_CHECKING:
     from hatchway.transport.core._core import Queue, Session
 
 READ_SIZE: Final = 176 * 1024
-"""Bytes read from a client at once, still encrypted: what a connection that is not read from may hold
-besides what is unsent. 112 KiB take a twentieth more CPU, 64 a fifth more; 240 would be too much memory."""
+"""Bytes read from a client at once, still encrypted: the most that a connection that is not read may hold
+besides what is unsent. 112 KiB take a twentieth more CPU, 64 KiB a fifth more; 240 KiB would take too much
+memory."""
 
 CLOSE_TIMEOUT: Final = 5.0
-"""Seconds that a client has to answer the end of TLS (its close_notify), and to take what was sent before."""
+"""Seconds for a client to answer the end of TLS (close_notify) and to receive what was sent before."""
 
 MAX_UNTRUSTED_READS: Final = 64
-"""Reads in which a client has to get through TLS and its request. It needs a few; one that sends a byte at a
-time would have each of them cost as much as any."""
+"""Reads within which a client must complete TLS and its request. It needs a few; for a client that sends
+single bytes, each read costs as much as any other."""
 
 MAX_EMPTY_RECORDS: Final = 32
 """TLS records without data that such a client may send after its handshake. A key update costs 20 to 50 µs,
-and a read may hold thousands of them."""
+and one read may contain thousands of them."""
 
 TURN: Final = 0.00015
-"""Seconds after which others have their turn. What has been begun is completed, which is bounded: 16 records,
-or 4 small ones; 128 frames, and a write of their payloads."""
+"""Seconds after which other connections get their turn. What has begun is completed, which is bounded: 16
+records, or 4 small ones; 128 frames, and a write of their payloads."""
 
 _HEADER: Final = 5
-"""Bytes of a TLS record's header; the last two say how long the rest is (RFC 8446 section 5.1)."""
+"""Bytes of a TLS record's header; the last two contain the length of the rest (RFC 8446 section 5.1)."""
 
 _RECORDS: Final = 16
 _SMALL: Final = 1024
 _SMALL_COUNTS: Final = 4
-"""Records given to OpenSSL at once, bytes up to which one is small, and for how many a small one counts.
-OpenSSL reads on within one call until there is data, even through thousands of key updates."""
+"""Records given to OpenSSL at once; bytes up to which a record is small; how many records a small one counts
+for. OpenSSL reads on within one call until there is data, even through thousands of key updates."""
 
 _read_buffer: Final = memoryview(bytearray(READ_SIZE + _HEADER))
-"""Where every client's bytes are read to. What has not been decrypted when a turn is over is copied."""
+"""The buffer into which every client's bytes are read. What has not been decrypted when a turn is over is
+copied."""
 
 _read_start: Final = _read_buffer[:READ_SIZE]
 
 _unheeded: Final = memoryview(bytearray(16 * 1024))
-"""Where what follows the server's end of TLS is decrypted to: nobody has room for it, nor use."""
+"""The buffer into which what follows the server's end of TLS is decrypted: nobody has a use for it."""
 
 SMALL_READ_SIZE: Final = 20 * 1024
-"""The same from a client that has used up its allowance: what it sends takes several turns anyway."""
+"""Bytes read at once from a client that has used up its allowance: processing them takes several turns
+anyway."""
 
 
 class TlsConnection(Connection):
-    """The server's side of one.
+    """The server's side of a TLS connection.
 
     Attributes:
-        cost: of the present turn, in microseconds: see `allowance`. Its owner adds what it finds.
-        waste: frames and records of the present turn that can carry nothing, likewise.
+        cost: of the present turn, in microseconds: see `allowance`. The subclass adds to it.
+        waste: how many frames and records of the present turn can carry nothing. The subclass adds to it.
         is_untrusted: whether its request is yet to come: see `trust`.
     """
 
@@ -99,7 +102,7 @@ class TlsConnection(Connection):
     most_at_once = READ_SIZE
 
     def __init__(self, readiness: Readiness, sock: socket.socket, tls: ssl.SSLContext | Session) -> None:
-        """`tls` is what makes its session, or a new one of the core's."""
+        """`tls` makes the TLS session, or is a new session of the core."""
         super().__init__(readiness, sock)
         self._incoming: ssl.MemoryBIO | Queue
         self._outgoing: ssl.MemoryBIO | Queue
@@ -119,7 +122,8 @@ class TlsConnection(Connection):
         # What OpenSSL has not been given yet: records, or the beginning of a header.
         self._encrypted: memoryview | None = None
         self._stub = b""
-        # Bytes to come of a record whose beginning it has; records for which it has given nothing yet.
+        # Bytes to come of a record whose beginning OpenSSL has; records for which it has returned nothing
+        # yet.
         self._record_left = 0
         self._records = 0
         # The client has ended TLS, or has sent something that is not TLS.
@@ -131,7 +135,7 @@ class TlsConnection(Connection):
         self.cost = 0
         self.waste = 0
 
-    # What its owner is told, besides what it is told of a connection.
+    # Implemented by the subclass, besides the methods of `Connection`.
 
     @abstractmethod
     def room(self) -> memoryview:
@@ -143,36 +147,38 @@ class TlsConnection(Connection):
 
     @property
     def behind(self) -> bool:
-        """Whether `go_on` has something to do, before which nothing may be decrypted."""
+        """Whether `go_on` has work to do that must be done before anything is decrypted."""
         return False
 
     def go_on(self) -> None:
-        """Do some more of what `on_decrypted` has left."""
+        """Do some more of the work that `on_decrypted` has left."""
 
     def on_waste(self) -> None:
-        """The client has sent more than it may of what can carry nothing."""
+        """The client has sent more than it may of records and frames that can carry nothing."""
         self.abort()
 
-    # What its owner does.
+    # Called by the subclass and its user.
 
     def take(self, received: bytes) -> None:
-        """Take what was read from the socket before this connection was made, all of it the client's."""
+        """Take what was read from the socket before this connection was made. All of it came from the
+        client."""
         if received:
             self._encrypted = memoryview(received)
             self.have_turn()
 
     def trust(self) -> None:
-        """Read as often as there is something, and as much, from now on."""
+        """From now on, read as often and as much as there is."""
         self._unwatch()
         self.is_untrusted = False
         self._watch()
 
     def write(self, *pieces: bytes | memoryview) -> None:
-        """Encrypt each piece, and send them. Nothing follows the end of TLS, or its failure.
+        """Encrypt each piece and send it. Nothing follows the end of TLS or its failure.
 
-        OpenSSL's memory BIO takes any amount. It grows to the largest piece, and stays so large. What could
-        make it wait is a renegotiation, which the TLS context forbids, or a client that sends the beginning
-        of a message of TLS's own, as a key update, and keeps back the rest: none does so but to do harm.
+        OpenSSL's memory BIO takes any amount. It grows to the size of the largest piece and keeps that size.
+        It could be made to wait by a renegotiation, which the TLS context forbids, or by a client that sends
+        the beginning of one of TLS's own messages, such as a key update, and holds back the rest: only
+        attackers do that.
         """
         if self._shut_timer is not None or self._failed or self.is_gone:
             return
@@ -188,9 +194,11 @@ class TlsConnection(Connection):
         self.send(*encrypted)
 
     def shut(self, last: bytes = b"") -> None:
-        """End TLS after everything that was written and `last`; then TCP, when the client has ended TLS too.
+        """End TLS after everything that was written and `last`; then end TCP, once the client has ended TLS
+        too.
 
-        It is reset when it has not, or not taken everything, within `CLOSE_TIMEOUT`.
+        The connection is reset if the client has not done so, or has not received everything, within
+        `CLOSE_TIMEOUT`.
         """
         if self._shut_timer is not None or self.is_gone:
             return
@@ -200,16 +208,16 @@ class TlsConnection(Connection):
             return
         self._limit_close()
         if self._failed:
-            # What was read last is being handed over. An alert says the rest, and closes.
+            # What was read last is being handed over. The alert for the failure comes after it and closes.
             return
-        # OpenSSL raises because the client has not answered yet, or where `write` fails.
+        # OpenSSL raises because the client has not answered yet, or for the reasons that make `write` fail.
         with suppress(ssl.SSLError):
             if last:
                 self._tls.write(last)
             self._tls.unwrap()
         self.send(self._outgoing.read())
 
-    # What is told of the connection.
+    # Called by `Connection`.
 
     @property
     def has_more(self) -> bool:
@@ -276,13 +284,13 @@ class TlsConnection(Connection):
         self.cost = self._carried = 0
 
     def _pay(self) -> None:
-        """Count what this turn has cost, and read no more for a while when it is too much."""
+        """Count the cost of this turn, and stop reading for a while if it is too much."""
         waste, self.waste = self.waste, 0
         now = monotonic()
         allowance = self._allowance
         if allowance is None:
             allowance = self._allowance = Allowance(now, self.readiness.shared)
-        # Key updates are answered, be it that the client takes nothing: no bytes make up for them then.
+        # Key updates are answered even if the client receives nothing: then no bytes make up for them.
         carried = 0 if self.is_full else self._carried
         if waste and self._shut_timer is None and allowance.waste(waste, carried, now):
             self.on_waste()
@@ -299,7 +307,7 @@ class TlsConnection(Connection):
             self._queue()
 
     def _decrypt(self, until: float) -> None:
-        """Fill the room that there is, as long as there is time, and hand over what is in it."""
+        """Fill the available room as long as there is time, and hand over its content."""
         tls, incoming = self._tls, self._incoming
         room, filled, reads, fed = None, 0, 0, False
         try:
@@ -314,10 +322,10 @@ class TlsConnection(Connection):
                             continue
                         if room is None:
                             room = self.room() if self._shut_timer is None else _unheeded
-                        # One record at most comes of each call.
+                        # Each call returns at most one record.
                         size: int = tls.read(len(room) - filled, room[filled:])  # type: ignore[assignment]
                     except ssl.SSLWantReadError:
-                        # OpenSSL has consumed all that there was, and it completed no record with data.
+                        # OpenSSL has consumed everything, and it completed no record with data.
                         continue
                     if not size:
                         self._ended = True
@@ -383,12 +391,12 @@ class TlsConnection(Connection):
                 self.abort()
 
     def _fail(self) -> None:
-        """Nothing can be written any more. The connection ends when what was read has been handed over."""
+        """Nothing more can be written. The connection ends once what was read has been handed over."""
         self._failed = True
         self._queue()
 
     def _end_of_input(self) -> None:
-        """The client's input has ended, and all that came before has been handed over."""
+        """The client's input has ended, and everything before that has been handed over."""
         if self._ended:
             self._ended = False
             self._end_tls()
@@ -400,7 +408,7 @@ class TlsConnection(Connection):
             self.close()
 
     def _end_tls(self) -> None:
-        """The client has ended TLS, or TCP. So do we, after everything that was written."""
+        """The client has ended TLS, or TCP. The server does the same after everything that was written."""
         # What follows the end of TLS is ignored.
         self.hold(Hold.ENDED)
         self.shut()

@@ -1,7 +1,7 @@
-"""Connections that come from an address which is not the machine's own: transparent proxying.
+"""Transparent proxying: connections from an address that does not belong to the machine.
 
-The kernel lets a process with CAP_NET_RAW bind such an address (ip(7), IP_TRANSPARENT). That the answers come
-back to this machine, and to this process, is a matter of routes (docs/gateway.md).
+The kernel lets a process with CAP_NET_RAW bind such an address (ip(7), IP_TRANSPARENT). Routes have to bring
+the answers back to this machine and process (docs/gateway.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _IP_BIND_ADDRESS_NO_PORT: Final = 24
 
 
 def may_take_addresses() -> bool:
-    """Whether this process may connect from addresses that are not the machine's."""
+    """Whether this process may connect from addresses that do not belong to the machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         try:
             sock.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)

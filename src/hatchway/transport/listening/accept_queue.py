@@ -1,8 +1,8 @@
-"""The queue of connections from unknown sources while many come at once: fair between networks.
+"""The queue of connections from unknown sources while many arrive at once. It is fair between networks.
 
-An IPv6 /48 has 65,536 sources in it, and an IPv4 /24 has 256. So the queue is served round robin by prefix:
-first the largest networks take turns, then those within each, and so on down to the sources themselves. A
-source that is alone in its network has its turn beside all that come from any other network.
+An IPv6 /48 contains 65,536 sources, and an IPv4 /24 contains 256. So the queue is served round robin by
+prefix: first the largest networks take turns, then those within each, and so on down to the sources. A source
+that is alone in its network gets as many turns as any other network as a whole.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from hatchway.transport.listening.sources import Source
 
 CAPACITY: Final = 500
-"""Connections that may be queued at once. Each costs a file descriptor, and none of the event loop's time."""
+"""Connections that may be queued at once. Each costs a file descriptor, and no time of the event loop."""
 
 QUEUE_TIMEOUT: Final = 10.0
-"""Seconds that one may be queued."""
+"""Seconds that a connection may be queued."""
 
 
 Entry = TypeVar("Entry")
 
 
 class _Queue(Generic[Entry]):
-    """What is queued of one network: a queue for each network within it, or, of a source, the entries."""
+    """The queue of one network: a queue for each network within it or, for a source, the entries."""
 
     __slots__ = ("entries", "waiting", "within")
 
@@ -57,7 +57,7 @@ class _Queue(Generic[Entry]):
         return entry
 
     def last(self) -> Entry:
-        """Take the last entry of the longest queue, at each level."""
+        """Take the last entry of the longest queue at each level."""
         self.waiting -= 1
         if not self.within:
             return self.entries.pop()
@@ -68,8 +68,8 @@ class _Queue(Generic[Entry]):
         return entry
 
     def has_more_than_its_share(self, path: tuple[Source, ...]) -> bool:
-        """Whether `last` would take from a network that has more entries than this path's would have with one
-        more."""
+        """Whether `last` would take from a network that has more entries than this path's network would have
+        with one more."""
         queue = self
         for prefix in path:
             if not queue.within:
@@ -96,11 +96,11 @@ class AcceptQueue(Generic[Entry]):
         return self._queue.waiting
 
     def add(self, source: Source, entry: Entry, *, full: bool = False) -> Entry | None:
-        """Queue an entry. Returns the one for which there is no room then: this one or another. None if there
-        is room.
+        """Queue an entry. Returns the entry for which there is no room, this one or another; None if there is
+        room.
 
-        A full queue takes an entry whose network has fewer than another, and evicts the last entry of that
-        other. `full` makes it count as full, however many are queued.
+        A full queue takes an entry whose network has fewer entries than another network, and evicts the last
+        entry of that other. `full` makes the queue count as full, however many entries it has.
         """
         path = prefixes_of(source)
         evicted = None

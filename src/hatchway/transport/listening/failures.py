@@ -1,4 +1,4 @@
-"""How often each source has failed to authenticate, so that guessing at keys costs the server little."""
+"""Counts how often each source fails to authenticate, so that guessing keys costs the server little."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 MOST: Final = 20
-"""Failures of one source within a window; after that it is refused unexamined until the window ends."""
+"""Failures of one source within a window after which it is refused unexamined until the window ends."""
 
 WINDOW: Final = 60.0
 """Seconds from a source's first failure."""
 
 SOURCES: Final = 65_536
-"""Sources that are remembered, the latest to begin: some 10 MB."""
+"""Sources that are remembered, those whose windows began last: about 10 MB."""
 
 
 class FailureLimit:
-    """Counts failures in windows of fixed length, one beginning with a source's first."""
+    """Counts failures in windows of fixed length that begin with a source's first failure."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class FailureLimit:
         self._most = most
         self._window = window
         self._sources = sources
-        # In the order in which windows end.
+        # In the order in which the windows end.
         self._windows: dict[Hashable, tuple[float, int]] = {}
 
     def __len__(self) -> int:

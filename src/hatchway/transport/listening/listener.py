@@ -1,7 +1,7 @@
-"""Accepts connections, and bounds what those may cost whose clients have not authenticated yet.
+"""Accepts connections, and limits what they may cost while their clients have not authenticated yet.
 
-Clients that are served and an unknown client's TLS handshake share one event loop. So a connection is judged
-by its source as soon as it is accepted, while it is a bare socket: see `sources`.
+Clients that are being served share one event loop with the TLS handshakes of unknown clients. So a connection
+is judged by its source as soon as it is accepted, while it is a bare socket: see `sources`.
 """
 
 from __future__ import annotations
@@ -36,39 +36,40 @@ if TYPE_CHECKING:
     from hatchway.transport.listening.sources import Source, Sources
 
 REQUEST_DEADLINE: Final = 5.0
-"""Seconds from the connection to the end of the request's headers, without those in the accept queue."""
+"""Seconds from the connection to the end of the request's headers, without the time in the accept queue."""
 
 MAX_PENDING: Final = 1000
-"""Connections that have not sent their request yet; more are reset at once."""
+"""Connections that have not sent their request yet; further ones are reset at once."""
 
 _KNOWN_SHARE: Final = 4
-"""One in so many of them is reserved for known sources: unknown ones take no more than the rest."""
+"""One in so many of them is reserved for known sources."""
 
 BACKLOG: Final = 1024
 
 MAX_ACCEPTS: Final = 16
-"""Connections accepted in one turn of the event loop, at most."""
+"""The most connections accepted in one turn of the event loop."""
 
 _ACCEPTING: Final = 0.0005
-"""Seconds after which no further one is accepted in that turn: to begin one costs as much as many frames."""
+"""Seconds after which no further connection is accepted in that turn: to begin one costs as much as many
+frames."""
 
 PAUSE: Final = 0.05
-"""Seconds without accepting, after some were reset, or while some wait for their turn, and no more were
-there; the kernel queues what comes.
+"""Seconds without accepting after all waiting connections were accepted, if some were reset or some are
+queued; the kernel queues new ones meanwhile.
 
-To reset one takes some 16 µs when several are there, and several times as much when it is alone; likewise to
-queue one.
+To reset a connection takes about 16 µs if several are there, and several times as much if it is alone; the
+same is true of queueing one.
 """
 
 SHARE: Final = 0.04
-"""The part of the event loop's time that accepting takes at most, while more are there and some are reset."""
+"""The largest part of the event loop's time that accepting takes while more connections wait and some are
+reset."""
 
 _EXHAUSTED_PAUSE: Final = 0.1
-"""Seconds without accepting, when the process may have no more file descriptors, or the kernel no more
-memory."""
+"""Seconds without accepting if the process has no file descriptors left, or the kernel no memory."""
 
 _QUEUE_CHECK: Final = 0.05
-"""Seconds between two looks at whether a queued connection may be served."""
+"""Seconds between two checks whether a queued connection may be served."""
 
 _RESET: Final = struct.pack("ii", 1, 0)
 
@@ -76,12 +77,12 @@ log = structlog.get_logger("hatchway.transport")
 
 
 def bind_shared(host: str, port: int) -> socket.socket:
-    """A TCP socket bound to an IP address and a port that other processes of this user may bind, too.
+    """A TCP socket bound to an IP address and a port that other processes of this user may bind too.
 
-    Workers share their port, and a supervisor holds it for those that it starts again.
+    Workers share their port, and a supervisor holds it for workers that it starts again.
 
     Raises:
-        OSError: the port cannot be had; its `filename` is the address and the port.
+        OSError: the port is not available; its `filename` is the address and the port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -98,9 +99,12 @@ def bind_shared(host: str, port: int) -> socket.socket:
 
 @dataclass(slots=True)
 class AcceptedConnection:
-    """An accepted connection which speaks TLS next; `received` is what has been read of it already.
+    """An accepted connection which speaks TLS next.
 
-    `seconds` is how long its request may still take, `until` when it has been queued for too long.
+    Attributes:
+        received: what has been read from it already.
+        seconds: how long its request may still take.
+        until: the time at which it has been queued for too long.
     """
 
     sock: socket.socket
@@ -123,15 +127,16 @@ class Listener:
         request_deadline: float = REQUEST_DEADLINE,
         queue_timeout: float = QUEUE_TIMEOUT,
     ) -> None:
-        """`begin` takes over each connection that is served. The function that it gets with it is to be
-        called once, when the request has come or the connection is gone; and `sources` is to be told the
-        outcome.
-
-        `proxies` are the CIDR ranges of the load balancers. A connection from one of them begins with a PROXY
-        protocol header, which says whose it is and so by which source it is judged; from any other address
-        such a header is not taken. A load balancer's own connections, such as health checks, have no limit.
-
-        `queue_timeout` is how many seconds a connection may stay in the accept queue.
+        """
+        Args:
+            begin: takes over each connection that is served. It must call the function that it gets with it
+                once, when the request has come or the connection is gone.
+            sources: must be told the outcome.
+            proxies: the CIDR ranges of the load balancers. A connection from one of them begins with a PROXY
+                protocol header, which names its client and so the source that it counts for; from any other
+                address such a header is not accepted. A load balancer's own connections, such as health
+                checks, have no limit.
+            queue_timeout: how many seconds a connection may stay in the accept queue.
         """
         self._serve = begin
         self._sources = sources
@@ -149,7 +154,7 @@ class Listener:
 
     @property
     def pending(self) -> int:
-        """Connections that have not sent their request yet, those in the accept queue included."""
+        """Connections that have not sent their request yet, including those in the accept queue."""
         return self._pending
 
     @property
@@ -158,10 +163,10 @@ class Listener:
         return self._shed_connections.counts
 
     async def start(self, sock: socket.socket) -> None:
-        """Begin to accept. The socket is bound, and closed with the listener."""
+        """Start to accept. The socket is bound, and is closed with the listener."""
         sock.setblocking(False)
         sock.listen(BACKLOG)
-        # Accepted sockets inherit it from the listening socket.
+        # Accepted sockets inherit this option from the listening socket.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop = asyncio.get_running_loop()
         self._shed_connections = LoadShedding(self._loop.time)
@@ -169,9 +174,10 @@ class Listener:
         self._resume()
 
     def retire(self) -> None:
-        """Accept what the kernel has queued, then no more: others do. What is accepted or queued is served.
+        """Accept what the kernel has queued, then no more: other processes do. What is accepted or queued is
+        served.
 
-        If this is the last copy of the socket, the kernel resets what comes to it from now on.
+        If this is the last copy of the socket, the kernel resets new connections from now on.
         """
         sock = self._release()
         if sock is None:
@@ -194,7 +200,7 @@ class Listener:
             self._drop(self._queue.next().sock)
 
     def _release(self) -> socket.socket | None:
-        """The listening socket, which is not watched any more; None if it was not."""
+        """The listening socket, which is no longer watched; None if it was not."""
         sock, self._sock = self._sock, None
         if sock is not None:
             if self._pause is None:
@@ -204,7 +210,7 @@ class Listener:
         return sock
 
     def _resume(self) -> None:
-        # A listener that is released has ended its pause.
+        # A listener that was released has no pause any more.
         assert self._sock is not None
         self._pause = None
         self._loop.add_reader(self._sock, self._accept, self._sock)
@@ -244,7 +250,7 @@ class Listener:
             log.error("no connection can be accepted", problem=str(problem))
 
     def _take(self, sock: socket.socket, peer: tuple[Any, ...]) -> None:
-        """See whose connection this is."""
+        """Find out whose connection this is."""
         sock.setblocking(False)
         address, port = peer[0].partition("%")[0], peer[1]
         self._pending += 1
@@ -289,8 +295,8 @@ class Listener:
         received: bytes,
         seconds: float,
     ) -> None:
-        """Serve it now, or queue it. One without a source, a load balancer's own, is served now and never
-        counted."""
+        """Serve it now, or queue it. A connection without a source, which is a load balancer's own, is served
+        now and never counted."""
         accepted = AcceptedConnection(sock, peer, received, seconds, self._loop.time() + self._queue_timeout)
         full = self._pending > self._max_pending - self._max_pending // _KNOWN_SHARE
         if source is None:
@@ -322,7 +328,7 @@ class Listener:
         try:
             self._serve(accepted, self._settled)
         except Exception as problem:
-            # Its place is another's again.
+            # Its place is free again.
             self._drop(accepted.sock)
             what = {"message": "a connection could not be served", "exception": problem}
             self._loop.call_exception_handler(what)

@@ -1,4 +1,4 @@
-"""Load shedding: connections that are reset before TLS, counted by reason, and logged now and then."""
+"""Load shedding: connections that are reset before TLS, counted by reason, and logged from time to time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SOURCE_WASTES: Final = "source_wastes"
-"""Too many connections of the same source led to nothing, or are under way."""
+"""Too many connections of the same source led to nothing or are under way."""
 
 NO_TURN: Final = "no_turn"
-"""So many from unknown sources that the accept queue was full, or that this one waited too long in it."""
+"""Too many came from unknown sources: the accept queue was full, or this one waited in it for too long."""
 
 TOO_MANY_PENDING: Final = "too_many_pending"
-"""So many that have not sent their request yet."""
+"""Too many connections have not sent their request yet."""
 
 BAD_PROXY_HEADER: Final = "bad_proxy_header"
-"""From where load balancers connect, and without the header by which they say whose connection it is."""
+"""It came from a load balancer's address without a valid header that names its client."""
 
 REASONS: Final = (SOURCE_WASTES, NO_TURN, TOO_MANY_PENDING, BAD_PROXY_HEADER)
 
 LOG_INTERVAL: Final = 10.0
-"""Seconds between two log lines of the same reason."""
+"""Seconds between two log lines with the same reason."""
 
 log = structlog.get_logger("hatchway.transport")
 
@@ -44,7 +44,7 @@ class LoadShedding:
         return self._counts
 
     def add(self, reason: str, address: str, **more: str) -> None:
-        """One more, from this address; the log has more of it."""
+        """Count one more, from this address; `more` goes into the log."""
         self._counts[reason] += 1
         at, count = self._logged.get(reason, (0.0, 0))
         now = self._clock()

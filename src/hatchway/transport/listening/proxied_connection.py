@@ -1,4 +1,4 @@
-"""A connection that a load balancer passes on, while its PROXY protocol header has not come."""
+"""A load balancer's connection until its PROXY protocol header has come."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class ProxiedConnection:
     """A load balancer's connection until its PROXY protocol header has come.
 
     Attributes:
-        header: that; None when none came, or a bad one.
-        problem: what is wrong with a bad one.
-        received: all that has been read, the header first.
-        seconds: that the client has left.
+        header: the header; None if none came, or a bad one.
+        problem: what is wrong with a bad header.
+        received: everything that has been read, beginning with the header.
+        seconds: how much time the client has left.
     """
 
     __slots__ = ("_deadline", "_done", "_loop", "_until", "header", "peer", "problem", "received", "sock")
@@ -34,7 +34,8 @@ class ProxiedConnection:
         seconds: float,
         done: Callable[[ProxiedConnection], None],
     ) -> None:
-        """`done` is called once, at once when the header has come with the connection, as it mostly does."""
+        """`done` is called once, and at once if the header came together with the connection, as it mostly
+        does."""
         self._loop = loop
         self._done = done
         self._until = loop.time() + seconds
@@ -73,8 +74,8 @@ class ProxiedConnection:
         if self._deadline is None:
             self._deadline = self._loop.call_at(self._until, self._end)
         else:
-            # libuv polls a descriptor no more once it has an error (issue 3796): a reset right behind what
-            # has just been read would never be told of.
+            # libuv no longer polls a descriptor once it has an error (issue 3796): it would never report a
+            # reset right behind what has just been read.
             self._loop.remove_reader(self.sock)
         self._loop.add_reader(self.sock, self._read)
 

@@ -1,7 +1,7 @@
-"""The PROXY protocol, by which a proxy says whose connection it passes on. Pure.
+"""The PROXY protocol, by which a proxy names the client of a connection that it passes on. Pure.
 
 It is read from load balancers in front, and written for targets behind. The header comes before everything
-else, also before TLS. Source: HAProxy, "The PROXY protocol", versions 1 and 2.
+else, even before TLS. Source: HAProxy, "The PROXY protocol", versions 1 and 2.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from hatchway.domain.addresses import Address
 
 MAX_V1: Final = 107
-"""Bytes of the longest header of version 1, its line end included (section 2.1)."""
+"""Bytes of the longest header of version 1, including its line end (section 2.1)."""
 
 MAX_V2: Final = 4096
-"""Bytes of the longest header of version 2 that is taken. Addresses need 52; the rest is extensions, which
-are skipped: a network load balancer's are some dozens of bytes."""
+"""Bytes of the longest header of version 2 that is accepted. Addresses need 52; the rest is extensions, which
+are skipped: those of a network load balancer take some dozens of bytes."""
 
 _V1_START: Final = b"PROXY "
 _V2_START: Final = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -29,10 +29,10 @@ _V2_FIXED: Final = 16
 _LOCAL, _PROXY = 0x20, 0x21
 _UNSPECIFIED, _TCP4, _TCP6, _UNIX_STREAM = 0x00, 0x11, 0x21, 0x31
 _IPV4_MAPPED: Final = bytes(10) + b"\xff\xff"
-"""What makes an IPv4 address one of IPv6 (RFC 4291 section 2.5.5.2)."""
+"""The prefix that makes an IPv4 address an IPv6 address (RFC 4291 section 2.5.5.2)."""
 
 _ADDRESS_BYTES: Final = {_TCP4: (4, 12), _TCP6: (16, 36)}
-"""Of one address, and of both with their ports."""
+"""The bytes of one address, and of both with their ports."""
 _V1_VERSIONS: Final = {"TCP4": 4, "TCP6": 6}
 _PORT: Final = re.compile(r"0|[1-9][0-9]{0,4}")
 
@@ -45,15 +45,15 @@ class TransportAddress(NamedTuple):
 
 
 class BadProxyHeader(Exception):
-    """These bytes do not begin with a header. The message says what is wrong, and repeats none of them."""
+    """These bytes do not begin with a header. The message says what is wrong and repeats none of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """What a header says.
+    """The content of a header.
 
-    `source` is the client, an IPv4-mapped address as its IPv4; None when the load balancer speaks for itself,
-    as in a health check, or does not know. `size` is the header's own length in bytes.
+    `source` is the client, with an IPv4-mapped address as its IPv4; None if the load balancer speaks for
+    itself, as in a health check, or does not know. `size` is the length of the header in bytes.
     """
 
     source: TransportAddress | None
@@ -63,8 +63,8 @@ class ProxyHeader:
 def proxy_header(source: TransportAddress, destination: TransportAddress) -> bytes:
     """The header of version 2 for a connection that is passed on from `source` to `destination`.
 
-    A header has one family for both ends (section 2.2). Where they differ, the IPv4 end is written as an
-    IPv4-mapped address, as HAProxy does. `UNSPEC` would tell nothing: the receiver would take the sender for
+    A header has one address family for both ends (section 2.2). If they differ, the IPv4 end is written as an
+    IPv4-mapped address, as HAProxy does. `UNSPEC` would say nothing: the receiver would take the sender for
     the client.
     """
     ends = [source.address.packed, destination.address.packed]
@@ -79,8 +79,8 @@ def proxy_header(source: TransportAddress, destination: TransportAddress) -> byt
 def read_proxy_header(data: bytes) -> ProxyHeader | None:
     """Read the header at the start of a connection; None while there is too little of it.
 
-    However `data` is cut, the answer is the same as soon as there is one: never more than `MAX_V1` or
-    `MAX_V2` bytes are needed.
+    However `data` is cut, the answer is the same as soon as there is one: at most `MAX_V1` or `MAX_V2` bytes
+    are needed.
 
     Raises:
         BadProxyHeader: there is none, or one that breaks a rule.
@@ -105,7 +105,7 @@ def _read_v1(data: bytes) -> ProxyHeader | None:
     except UnicodeDecodeError:
         raise BadProxyHeader("a header of version 1 is not ASCII") from None
     if words[1] == "UNKNOWN":
-        # Whatever follows is to be ignored.
+        # Whatever follows must be ignored.
         return ProxyHeader(None, end + 2)
     version = _V1_VERSIONS.get(words[1])
     if version is None or len(words) != 6:

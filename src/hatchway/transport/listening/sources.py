@@ -1,14 +1,15 @@
-"""Rate limiting, against denial of service: what each source of connections may cost the server before a
-client of it has authenticated.
+"""Rate limits against denial of service: what each source of connections may cost before a client from it has
+authenticated.
 
 Each source has a budget, a token bucket: a connection takes one token, and gives it back when its request
-turns out to be signed by an active key. So legitimate clients never notice, even when they are many at once;
-a flood soon uses up the budget and is reset before TLS, at a hundredth of the cost. No source is banned for a
-time: tokens are added each second, during a flood too, so that whoever shares an address with an attacker has
-a chance meanwhile, and is as free as ever right after.
+turns out to be signed by an active key. So legitimate clients never notice, even if they are many at once; a
+flood soon uses up the budget and is reset before TLS, at a hundredth of the cost. No source is banned for a
+time: tokens are added each second, even during a flood, so that someone who shares an address with an
+attacker has a chance meanwhile, and full access right afterwards.
 
-All sources together have one more budget, for an attacker can have many. Known sources, with which a client
-succeeded lately, are exempt from that: unknown ones wait for each other, never known ones for unknown ones.
+All sources together have another budget, because an attacker may have many sources. Known sources, from which
+a client succeeded recently, are exempt from it: unknown sources wait for each other, and known ones never
+wait for unknown ones.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Source = str | bytes
-"""Where connections come from: an IPv4 address, or the /64 of an IPv6 one."""
+"""Where connections come from: an IPv4 address, or the /64 of an IPv6 address."""
 
 MAY_WASTE: Final = 256
-"""Connections that one source may have wasted or under way, not counting tokens that were added since."""
+"""Connections that one source may have wasted or under way, not counting tokens added since."""
 
 MAY_WASTE_RATE: Final = 1.0
 """Tokens added each second. A check whether the port answers, every second or two, wastes one each time."""
@@ -34,30 +35,32 @@ ALL_MAY_WASTE: Final = 200
 """The same for all sources together: when it is used up, unknown sources are queued."""
 
 ALL_MAY_WASTE_RATE: Final = 10.0
-"""A handshake and a refusal that is recorded take up to 3 ms, so all these 3 % of the event loop's time."""
+"""Tokens added each second. A handshake and a recorded refusal take up to 3 ms, so all of them take 3 % of
+the event loop's time."""
 
 MAY_BE_REFUSED: Final = 256
-"""Requests of one source that may be signed by active keys and yet refused, not counting tokens added
+"""Requests of one source that may be signed by active keys and yet be refused, not counting tokens added
 since."""
 
 MAY_BE_REFUSED_RATE: Final = 10.0
 """Tokens added each second: these, too, take 3 % of the event loop's time."""
 
 KNOWN_SECONDS: Final = 86_400.0
-"""Seconds for which a source and a key are known after the key was granted what it asked for, from there."""
+"""Seconds for which a source and a key are known after the key was granted its request from there."""
 
 REMEMBERED: Final = 65_536
-"""Sources that are remembered, the latest to begin, and as many that are known: some 10 MB each."""
+"""Sources that are remembered, those that began last, and as many known sources: about 10 MB each."""
 
 _SITE: Final = 8
-"""Bytes of an IPv6 address that tell sources apart: whoever has an address has the /64 that it is in."""
+"""Bytes of an IPv6 address that identify a source: whoever has an address has the /64 that contains it."""
 
 _WIDER: Final = (4, 6, 7)
 """Bytes of the IPv6 networks around a site: a provider's /32, a customer's /48 or /56."""
 
 
 def source_of(address: str) -> Source:
-    """The source that an address without a zone belongs to, as the kernel or `ipaddress` writes it."""
+    """The source that an address belongs to. The address has no zone and is as the kernel or `ipaddress`
+    writes it."""
     if ":" not in address:
         return address
     if "." in address:
@@ -67,10 +70,10 @@ def source_of(address: str) -> Source:
 
 
 def prefixes_of(source: Source) -> tuple[Source, ...]:
-    """The networks that a source is in, the largest first, and the source itself at last.
+    """The networks that contain a source, the largest first, and finally the source itself.
 
-    Of IPv4 the /16 and the /24; of IPv6 the /32, the /48 and the /56 (RIPE-690 section 4.2 has the sizes that
-    providers give).
+    For IPv4 the /16 and the /24; for IPv6 the /32, the /48 and the /56 (RIPE-690 section 4.2 has the sizes
+    that providers assign).
     """
     if isinstance(source, bytes):
         return (*(source[:size] for size in _WIDER), source)
@@ -93,7 +96,7 @@ class _Balance:
 
 
 class Sources:
-    """The sources of one worker's connections, and how these turned out."""
+    """The sources of one worker's connections, and the outcome of those connections."""
 
     def __init__(
         self,
@@ -115,17 +118,17 @@ class Sources:
         self._remembered = remembered
         self._failures = FailureLimit(clock, most=may_fail, sources=remembered)
         self._refusals: dict[Source, _Balance] = {}
-        # Without those that have wasted nothing.
+        # Sources that have wasted nothing are not in here.
         self._balances: dict[Source, _Balance] = {}
         self._all = _Balance(all_may_waste, clock())
-        # Until when, the latest last.
+        # Until when; the latest come last.
         self._known: dict[Source | tuple[Source, str], float] = {}
 
     def __len__(self) -> int:
-        """Sources that have something under way, or have wasted something and not been forgotten."""
+        """Sources that have something under way, or have wasted something and have not been forgotten."""
         return len(self._balances)
 
-    # Asked of each connection, in this order.
+    # Called for each connection, in this order.
 
     def admits(self, source: Source) -> bool:
         """Whether one more connection of this source is accepted. If so, it counts as wasted until its
@@ -144,7 +147,7 @@ class Sources:
         return True
 
     def knows(self, source: Source) -> bool:
-        """Whether a client succeeded from there lately: then its connections are not queued."""
+        """Whether a client from there succeeded recently: then its connections are not queued."""
         return self._knows(source)
 
     def unknown_may_begin(self) -> bool:
@@ -153,17 +156,17 @@ class Sources:
         return self._all.left >= 1
 
     def begins(self) -> None:
-        """A connection begins with TLS. It, too, counts as wasted until it is not.
+        """A connection begins with TLS. It, too, counts as wasted until it turns out not to be.
 
         The debt has a limit, so that what known sources cause does not lock unknown ones out for long.
         """
         self._all.left = max(self._all.left - 1, -self._all_may_waste)
 
     def may_authenticate(self, address: str, key_id: str) -> bool:
-        """Whether a request of this address, which claims to be signed with this key, is to be examined now.
+        """Whether a request from this address, which claims to be signed with this key, may be examined now.
 
-        After too many failures of a source only those keys are that succeeded from there lately, until they
-        fail too often themselves: their owners need not suffer for what others at the same address do.
+        After too many failures of a source, only those keys may that succeeded from there recently, until
+        they fail too often themselves: their owners need not suffer for what others at the same address do.
         """
         source = source_of(address)
         if not self._failures.reached(source):
@@ -171,10 +174,10 @@ class Sources:
         key = source, key_id
         return self._knows(key) and not self._failures.reached(key)
 
-    # Told of each connection, at most one of them.
+    # The outcome of each connection: at most one of these is called.
 
     def failed(self, address: str, key_id: str) -> None:
-        """A request of this address, which claims to be signed with this key, failed to authenticate."""
+        """A request from this address, which claims to be signed with this key, failed to authenticate."""
         source = source_of(address)
         self._failures.failed(source)
         key = source, key_id
@@ -182,7 +185,7 @@ class Sources:
             self._failures.failed(key)
 
     def authenticated(self, address: str) -> None:
-        """A request of this address was signed by an active key: its connection was not wasted."""
+        """A request from this address was signed by an active key: its connection was not wasted."""
         self._all.left = min(self._all_may_waste, self._all.left + 1)
         source = source_of(address)
         balance = self._balances.get(source)
@@ -193,7 +196,7 @@ class Sources:
             del self._balances[source]
 
     def refused(self, address: str) -> None:
-        """As `authenticated`; and what was asked for is not allowed.
+        """Like `authenticated`, but the request is not allowed.
 
         The owner of a key could send such requests without end. So beyond a rate they count as wasted after
         all.
@@ -209,7 +212,7 @@ class Sources:
             del self._refusals[next(iter(self._refusals))]
 
     def admitted(self, address: str, key_id: str) -> None:
-        """As `authenticated`; and what was asked for is granted, under this key."""
+        """Like `authenticated`, and the request is granted, under this key."""
         self.authenticated(address)
         source = source_of(address)
         until = self._clock() + KNOWN_SECONDS

@@ -25,10 +25,10 @@ class Closure:
             raise ValueError(f"a close reason has at most {MAX_REASON} bytes")
 
     def payload(self, note: str = "", explanation: str = "") -> bytes:
-        """Of the close frame: the code, the reason, and in brackets what it has room for: explanation and
-        note, or the first of the two that fits.
+        """The payload of the close frame: the code, the reason, and in brackets what fits of explanation and
+        note: both, or the first of the two that fits.
 
-        An end without a reason is as it should be, and needs neither.
+        A normal end has no reason and needs neither.
         """
         reason = self.reason.encode()
         both = "; ".join(filter(None, (explanation, note)))

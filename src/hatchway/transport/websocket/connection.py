@@ -1,4 +1,4 @@
-"""The server's side of a WebSocket connection: TLS, in it an HTTP request, after that frames."""
+"""The server's side of a WebSocket connection: TLS, then an HTTP request, then frames."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from hatchway.transport.websocket.frames import Parsers
 
 CLOSE_TIMEOUT: Final = 5.0
-"""Seconds that a client has to answer a close frame, once it has acknowledged all that was sent before it."""
+"""Seconds for a client to answer a close frame, once it has acknowledged everything sent before it."""
 
 MOST_PONGS: Final = 10
-"""Pings that come at once of which each is answered."""
+"""Pings received at once up to which each is answered."""
 
 _TOO_BIG: Final = f"A frame may carry at most {MAX_FRAME} bytes"
 
@@ -46,20 +46,21 @@ _PONG: Final = 0x8A
 
 _CLOSE_CHECK: Final = 0.25
 _request: Final = memoryview(bytearray(MAX_HEAD))
-"""Where the bytes of every request are decrypted to. They are copied out before anything else runs."""
+"""The buffer into which the bytes of every request are decrypted. They are copied out before anything else
+runs."""
 
 
 class WebSocketHandler(FrameHandler, Protocol):
-    """What handles a WebSocket after the upgrade: it gets the frames, and these calls."""
+    """Handles a WebSocket after the upgrade: it gets the frames, and these calls."""
 
     def client_full(self) -> None:
         """So much waits for the client that nothing more should be sent."""
 
     def client_ready(self) -> None:
-        """The client takes bytes again."""
+        """The client receives bytes again."""
 
     def client_at_fault(self, closure: Closure) -> None:
-        """The client has broken the protocol or a limit, and the close frame is to say this."""
+        """The client has broken the protocol or a limit. The close frame is to have this code and reason."""
 
     def close_unanswered(self) -> None:
         """The client has not answered the close frame in time."""
@@ -69,7 +70,7 @@ class WebSocketHandler(FrameHandler, Protocol):
 
 
 class Outlet(Protocol):
-    """Where a client's data goes, other than as frames."""
+    """Where a client's data goes if not as frames."""
 
     @property
     def outlet(self) -> int:
@@ -79,21 +80,21 @@ class Outlet(Protocol):
         """
 
     def carried(self, size: int) -> None:
-        """So many bytes of data have come, which the socket has taken but for what `left_over` is told."""
+        """So many bytes of data have come. The socket has taken them, except for what `left_over` gets."""
 
     def left_over(self, data: bytes) -> None:
         """The last of them, which no socket has taken."""
 
     def client_closes(self, code: int) -> None:
-        """A close frame without a reason has come, after all of that: in place of the frame."""
+        """A close frame without a reason has come after all of that. This replaces the frame."""
 
 
 class WebSocketConnection(TlsConnection):
     """One client.
 
     Attributes:
-        on_request: called once, when the request has come, be it one to be refused (`take_head`), or when it
-            will not come, as the client is gone.
+        on_request: called once, when the request has come, even if it is to be refused (`take_head`), or when
+            it will not come because the client is gone.
     """
 
     __slots__ = (
@@ -114,7 +115,7 @@ class WebSocketConnection(TlsConnection):
     def __init__(
         self, readiness: Readiness, sock: socket.socket, tls: SSLContext | Session, parsers: Parsers
     ) -> None:
-        """`sock` does not block."""
+        """`sock` is non-blocking."""
         super().__init__(readiness, sock, tls)
         self._parsers = parsers
         self._received = bytearray()
@@ -129,26 +130,26 @@ class WebSocketConnection(TlsConnection):
         self._took_all = False
         self.on_request: Callable[[], None] | None = None
 
-    # Called by the connection, here and where the core is.
+    # Called by the connection, here and in the subclass with the core.
 
     def carry_to(self, outlet: Outlet) -> None:
-        """Give data to this, and not as frames, where the connection can."""
+        """Pass data to this outlet instead of as frames, if the connection can."""
 
     def pair_with(self, target: Connection) -> None:
-        """This is the connection with the target, of whose data the handler is told by `carry_out`."""
+        """This is the connection to the target whose data the handler gets through `carry_out`."""
 
     def carry_from(self, descriptor: int) -> int | None:
-        """Send the client what can be read from this socket, in frames, where the connection can.
+        """Send the client, in frames, what can be read from this socket, if the connection can.
 
         Returns:
-            What the core's `push` returns; None when this is for the caller to do.
+            What the core's `push` returns; None if the caller has to do it.
 
         Raises:
             OSError: as the socket does.
         """
 
     def flush(self) -> None:
-        """Send what the core has encrypted for the client, and could not send."""
+        """Send what the core has encrypted for the client and could not send."""
 
     def room(self) -> memoryview:
         return _request if self._websocket is None else self._websocket.room()
@@ -194,14 +195,14 @@ class WebSocketConnection(TlsConnection):
         if self._close_timer is not None:
             self._close_timer.cancel()
         self._requested()
-        # What handles it knows this connection: left to the garbage collector, both would live for hours.
+        # The handler refers to this connection: left to the garbage collector, both would live for hours.
         end, self._end, self._websocket = self._end, None, None
         if end is not None:
             end.client_lost()
 
     def _take_request(self, piece: bytes | memoryview) -> None:
         if self.on_request is None:
-            # It is to be refused: after a request that has come whole, nothing is read before the answer.
+            # It is to be refused: after a complete request, nothing is read before the answer.
             return
         self._received += piece
         end = self._received.find(HEAD_END, max(0, len(self._received) - len(piece) - len(HEAD_END)))
@@ -239,7 +240,7 @@ class WebSocketConnection(TlsConnection):
 
     @property
     def age(self) -> float:
-        """Seconds since the connection was begun with."""
+        """Seconds since the connection began."""
         return monotonic() - self._began
 
     def take_head(self) -> Head:
@@ -247,7 +248,7 @@ class WebSocketConnection(TlsConnection):
         the connection.
 
         Raises:
-            BadHandshake: it is to be refused so.
+            BadHandshake: the request is to be refused with this.
         """
         head, self._head = self._head, None
         if isinstance(head, BadHandshake):
@@ -256,11 +257,11 @@ class WebSocketConnection(TlsConnection):
         return head
 
     def upgrade(self, answer: bytes, end: WebSocketHandler, *, note: str = "") -> None:
-        """Answer 101. From now on frames go to `end`: those that are here already before this returns.
+        """Answer 101. From now on frames go to `end`: those that have come already before this returns.
 
         Args:
             answer: see `render_upgrade`.
-            note: what the reasons of close frames are followed by.
+            note: appended to the reasons of close frames.
         """
         self._end = end
         self._note = note
@@ -273,19 +274,20 @@ class WebSocketConnection(TlsConnection):
             self.go_on()
 
     def explain(self, explanation: str) -> None:
-        """What the reason of a close frame that is yet to be sent is followed by, where it has room."""
+        """Append this to the reason of a close frame that has not been sent yet, if it has room."""
         self._explanation = explanation
 
     def write_frames(self, *pieces: bytes | memoryview) -> None:
-        """Send whole frames, headers included. The memory is free for other use when this returns."""
+        """Send whole frames, including headers. The memory may be reused when this returns."""
         if self._pongs is not None:
             self._send_pongs()
         self.write(*pieces)
 
     def send_close(self, closure: Closure) -> None:
-        """Send a close frame, after which nothing may be sent. Reading goes on, for the client's own.
+        """Send a close frame, after which nothing may be sent. Reading goes on until the client's own close
+        frame.
 
-        `close_unanswered` reports a client that has acknowledged everything and does not answer.
+        If the client has acknowledged everything and does not answer, `close_unanswered` is called.
         """
         self.write(self._close_frame(closure))
         self._await_answer(CLOSE_TIMEOUT)
@@ -294,8 +296,8 @@ class WebSocketConnection(TlsConnection):
     def owed(self) -> int:
         """Bytes that the client has yet to acknowledge, once a close frame has been sent.
 
-        After it has taken everything it owes nothing more: what follows is TLS's own, such as answers to key
-        updates, of which it could ask for more and more.
+        After it has received everything it owes nothing more: what follows belongs to TLS, such as answers to
+        key updates, of which it could cause more and more.
         """
         if self._took_all:
             return 0
@@ -304,7 +306,7 @@ class WebSocketConnection(TlsConnection):
         return owed
 
     def close_for(self, closure: Closure) -> None:
-        """Send a close frame, and hang up."""
+        """Send a close frame and hang up."""
         self.hang_up(self._close_frame(closure))
 
     def _close_frame(self, closure: Closure) -> bytes:
@@ -324,10 +326,10 @@ class WebSocketConnection(TlsConnection):
         self._close_timer = self.readiness.loop.call_later(_CLOSE_CHECK, self._await_answer, left)
 
     def answer(self, ping: bytes) -> None:
-        """Answer a ping before anything else is sent, as soon as what has been read is done with.
+        """Answer a ping before anything else is sent, as soon as everything that was read has been processed.
 
-        Of many at once only the latest are answered, in one write; one answer would do (RFC 6455 section
-        5.5.3).
+        If many come at once, only the latest are answered, in one write; one answer would suffice (RFC 6455
+        section 5.5.3).
         """
         pongs = self._pongs
         if pongs is None:

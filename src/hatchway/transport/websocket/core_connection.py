@@ -1,10 +1,11 @@
-"""A client of the compiled core's, which has the TLS handshake, the head of its request, and its frames with
-data: see `hatchway.transport.core`.
+"""A client connection in which the compiled core handles the TLS handshake, the head of the request, and data
+frames.
 
-Python is told when the head has come, or will not come. From the upgrade on the core has the bytes as long as
-there is nothing but final BINARY frames that carry something. Any other frame it gives to the parser, from
-its first byte on, and it goes on when that has no more of them. So each has the bytes from the beginning of
-a frame to the beginning of another. The close frame that most clients end by needs no parser.
+See `hatchway.transport.core`. Python is called when the head has come or will not come. After the upgrade the
+core has the bytes as long as only final BINARY frames with a payload come. It hands any other frame over to
+the parser, from its first byte on, and goes on when the parser has no more of them. So each of the two always
+has the bytes from the beginning of a frame to the beginning of another. The close frame that most clients end
+with needs no parser.
 """
 
 from __future__ import annotations
@@ -48,18 +49,18 @@ if TYPE_CHECKING:
 
 
 def read_usual_head(raw: bytes) -> Head:
-    """What `read_head` does: by the core, where a head is as clients write it."""
+    """Do what `read_head` does, with the core if the head is in the form that clients usually write."""
     parts = None if CORE is None else CORE.read_head(raw)
     return read_head(raw) if parts is None else Head(*parts)
 
 
 class CoreConnection(WebSocketConnection):
-    """One client. What it is told and tells is what `WebSocketConnection` does."""
+    """One client. It has the interface of `WebSocketConnection`."""
 
     __slots__ = ("_in_core", "_outlet", "_session")
 
     def __init__(self, readiness: Readiness, sock: socket.socket, context: Context, parsers: Parsers) -> None:
-        """`sock` does not block."""
+        """`sock` is non-blocking."""
         self._session = context.session()
         super().__init__(readiness, sock, self._session, parsers)
         self._outlet: Outlet | None = None
@@ -84,7 +85,7 @@ class CoreConnection(WebSocketConnection):
             self.pair = target.pair = poller.pair(self._session, self._descriptor, target.direct)
 
     def turn(self) -> bool:
-        """Have the core carry what has come, as long as there is time and nothing else has come."""
+        """Let the core carry what has come, as long as there is time and nothing but data has come."""
         websocket, outlet, pair = self._websocket, self._outlet, self.pair
         if websocket is None and self.on_request is not None:
             return self._greet()
@@ -117,7 +118,7 @@ class CoreConnection(WebSocketConnection):
             if not flags or (flags == FULL and not self._slowed):
                 self._slowed = False
                 if pair is not None and outlet.outlet >= 0:
-                    # Of what is left the core is told again.
+                    # The core is notified again of what is left.
                     pair.read_client()
                     return False
                 if not flags:
@@ -130,7 +131,7 @@ class CoreConnection(WebSocketConnection):
                 return True
 
     def _greet(self) -> bool:
-        """Have the core go on with the handshake, and gather the request's head. Returns what `turn` does."""
+        """Let the core go on with the handshake and collect the request's head. Returns what `turn` does."""
         pair = self.pair
         flags = 0 if pair is None else pair.take_client()
         if self._ended or self._failed:
@@ -148,7 +149,7 @@ class CoreConnection(WebSocketConnection):
             self.abort()
             return False
         if not flags & ~(FULL | NOTHING) and pair is not None and self.direct >= 0:
-            # Of what is left the core is told again. It sends by itself, so not before what waits here.
+            # The core is notified again of what is left. It sends by itself, so not before what waits here.
             pair.read_client()
             return False
         if flags & PLAIN:
@@ -190,7 +191,7 @@ class CoreConnection(WebSocketConnection):
         return bool(flags & FULL) or self.has_more
 
     def _enter_core(self) -> bool:
-        """Tell the core where in the records it begins. Returns whether it can go on."""
+        """Tell the core where in the TLS records it begins. Returns whether it can go on."""
         if not self._in_core:
             if self._incoming.pending or self._session.pending():
                 return False

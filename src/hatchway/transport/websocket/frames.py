@@ -1,6 +1,7 @@
-"""picows's WebSocket (RFC 6455), fed with what TLS decrypts. It only parses: frames that go out are our own.
+"""Parses WebSocket frames (RFC 6455) with picows, which gets what TLS decrypts. Outgoing frames are made
+elsewhere.
 
-picows's own server would not tell who its client is, so its protocol is used without it.
+picows's own server would not reveal who its client is, so its protocol is used without it.
 """
 
 from __future__ import annotations
@@ -16,47 +17,48 @@ if TYPE_CHECKING:
     from picows import WSFrame, WSTransport
 
 MAX_FRAME: Final = 128 * 1024
-"""Bytes of payload of the largest frame taken from a client; the AWS CLI sends at most 65,000."""
+"""Bytes of payload of the largest frame accepted from a client; the AWS CLI sends at most 65,000."""
 
 MOST_AT_ONCE: Final = 192 * 1024
-"""Bytes given to picows at once, whose buffer grows as long as it gets it full."""
+"""Bytes given to picows at once; its buffer grows as long as it is filled completely."""
 
 MOST_FRAMES: Final = 128
-"""Frames handed over at once. The smallest have six bytes: one read may hold thirty thousand."""
+"""Frames handed over at once. The smallest have six bytes, so one read may contain thirty thousand."""
 
 _FINAL_BINARY: Final = 0x82
 """The first byte of a final BINARY frame (RFC 6455 section 5.2)."""
 
 _BINARY: Final = 2
-"""The last opcode of frames that carry data (RFC 6455 section 5.2)."""
+"""The highest opcode of frames that carry data (RFC 6455 section 5.2)."""
 
 _CLOSE_WITH_CODE: Final = b"\x88\x82"
 _CLOSE_WITHOUT: Final = b"\x88\x80"
-"""The first bytes of a client's close frames that give no reason: their key and perhaps a code follow."""
+"""The first bytes of a client's close frames without a reason; their key and perhaps a code follow."""
 
 _SMALLEST_READ_BUFFER: Final = 2048
 
 _MOST_SPARE: Final = 16
-"""Parsers kept for the next clients. One that has carried much has a buffer of some 256 KiB."""
+"""Parsers kept for the next clients. One that has carried much has a buffer of about 256 KiB."""
 
 _REQUEST: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-"""What picows is told that each client asked for. What it really asked for has been answered already."""
+"""What picows gets as each client's request. The actual request has been answered already."""
 
 _answer: Final = WSUpgradeResponse.create_101_response()
 """What picows is told to answer; it is discarded."""
 
 
 class _QuietLogger:
-    """picows logs each connection several times, and what clients send; the server has its own events."""
+    """Discards picows's log: it logs each connection several times, and what clients send. The server has its
+    own events."""
 
     def isEnabledFor(self, _level: int) -> bool:  # noqa: N802 - the name that logging gives it
         return False
 
     def log(self, *_args: object, **_kwargs: object) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     debug = info = warning = error = exception = log
 
@@ -65,7 +67,7 @@ _quiet: Final = _QuietLogger()
 
 
 class _NoSocket:
-    """What picows takes for the client's socket, to set options that are set already."""
+    """What picows uses as the client's socket, to set options that are set already."""
 
     def fileno(self) -> int:
         return -1
@@ -80,11 +82,11 @@ _no_socket: Final = _NoSocket()
 
 
 class _NoTransport:
-    """What picows takes for the client's transport: nothing that it writes goes anywhere.
+    """What picows uses as the client's transport: what it writes goes nowhere.
 
-    picows looks at a frame before it hands over the one before it. When that one is wrong it writes a close
-    frame at once, ahead of what is to be answered to those before, be it the client's own close frame. So all
-    frames are written by `connection`, and that one in its turn.
+    picows looks at a frame before it hands over the previous one. If the frame is wrong, it writes a close
+    frame at once, ahead of the answers to the frames before, even to the client's own close frame. So
+    `connection` writes all frames, and this one in its turn.
     """
 
     def get_extra_info(self, _name: str) -> _NoSocket:
@@ -104,7 +106,7 @@ _no_transport: Final = _NoTransport()
 
 
 def binary_header(size: int) -> bytes:
-    """What stands before so many bytes of payload in a final frame of a server (RFC 6455 section 5.2)."""
+    """The header of a server's final frame with so many bytes of payload (RFC 6455 section 5.2)."""
     if size < 126:
         return bytes((_FINAL_BINARY, size))
     if size < 1 << 16:
@@ -113,8 +115,8 @@ def binary_header(size: int) -> bytes:
 
 
 def lone_close_code(data: bytes) -> int | None:
-    """The code of a close frame without a reason, 1000 where it has none, if that frame is all that has come
-    (RFC 6455 section 5.5.1); None of anything else, and of a code that may not be one (section 7.4)."""
+    """The code of a close frame without a reason, 1000 if it has none, if that frame is all that has come
+    (RFC 6455 section 5.5.1); None for anything else, and for a code that is not allowed (section 7.4)."""
     if data[:2] == _CLOSE_WITH_CODE and len(data) == 8:
         code = (data[2] ^ data[6]) << 8 | (data[3] ^ data[7])
         return code if 1000 <= code <= 1003 or 3000 <= code <= 4999 else None
@@ -122,30 +124,30 @@ def lone_close_code(data: bytes) -> int | None:
 
 
 class FrameHandler(Protocol):
-    """What gets the frames of a client."""
+    """Gets the frames of a client."""
 
     def on_frame(self, frame: WSFrame) -> None:
-        """A whole frame. Its payload is where it is until `on_frames_end` returns."""
+        """A whole frame. Its payload stays where it is until `on_frames_end` returns."""
 
     def on_frames_end(self) -> None:
         """All frames of this read have been handed over."""
 
 
 class Parsers:
-    """picows's parsers, which connections share.
+    """picows's parsers, shared by connections.
 
-    Most are idle most of the time, and between two frames a parser knows nothing of whose they were. So a
-    connection has one only from the first byte of a frame to its last.
+    Most connections are idle most of the time, and between two frames a parser does not remember whose they
+    were. So a connection has a parser only from the first byte of a frame to its last.
 
     Attributes:
-        spare: those that are lent to nobody.
+        spare: parsers that nobody has borrowed.
     """
 
     def __init__(self) -> None:
         self.spare: list[_Parser] = []
 
     def lend(self, end: FrameHandler) -> _Parser:
-        """One that hands its frames to `end`."""
+        """A parser that hands its frames to `end`."""
         parser = self.spare.pop() if self.spare else _Parser()
         parser.frames.end = end
         return parser
@@ -159,11 +161,11 @@ class Parsers:
 
 
 class WebSocketInput:
-    """The bytes of one client, from the upgrade on.
+    """The bytes of one client after the upgrade.
 
     Attributes:
-        behind: whether frames wait to be handed over by `go_on`. Meanwhile `room` may not be used.
-        frames: how many were handed over by the last call.
+        behind: whether frames wait to be handed over by `go_on`. Until then `room` must not be used.
+        frames: how many the last call handed over.
     """
 
     __slots__ = ("_ahead", "_end", "_parser", "_parsers", "_rest", "behind", "frames")
@@ -195,8 +197,8 @@ class WebSocketInput:
         """Hand over the first frames in so many bytes, which have been put where `room` says.
 
         Returns:
-            The code of the close frame that a fault in them calls for; None when there is none. Nothing may
-            be taken after a fault.
+            The code of the close frame if there is a fault in them; None if there is none. Nothing may be
+            taken after a fault.
 
         Raises:
             Exception: what the handler has raised. Nothing may be taken after that either.
@@ -209,7 +211,7 @@ class WebSocketInput:
         return self._parse(cut)
 
     def give(self, data: bytes) -> None:
-        """Have these bytes handed over by `go_on`."""
+        """Have `go_on` hand over these bytes."""
         self._rest = memoryview(data) if data else None
         self.behind = bool(data)
 
@@ -232,7 +234,7 @@ class WebSocketInput:
         return parser
 
     def _measure(self, data: memoryview, size: int) -> int:
-        """How many of so many bytes to parse: `MOST_FRAMES` frames at most, and no part of a header."""
+        """How many of so many bytes to parse: at most `MOST_FRAMES` frames, and no part of a header."""
         at, left = self._ahead, MOST_FRAMES
         while at < size and left and at + 2 <= size:
             length = data[at + 1] & 0x7F
@@ -275,8 +277,9 @@ class _Frames(WSListener):
     """Passes on picows's frames.
 
     Attributes:
-        end: who gets them.
-        problem: what `end` has raised, which picows takes for the client's fault; None while all is well.
+        end: the handler that gets them.
+        problem: what `end` has raised, which picows considers the client's fault; None if it has raised
+            nothing.
     """
 
     __slots__ = ("end", "problem")
@@ -290,7 +293,7 @@ class _Frames(WSListener):
         assert end is not None
         try:
             end.on_frame(frame)
-            # picows moves what follows to where these are, but not before this returns.
+            # picows moves what follows to the place of these frames, but not before this returns.
             if frame.last_in_buffer:
                 end.on_frames_end()
         except Exception as problem:
@@ -299,7 +302,7 @@ class _Frames(WSListener):
 
 
 class _Parser:
-    """One server's side of a WebSocket by picows, which was made to skip the handshake.
+    """One server's side of a WebSocket in picows, made to skip the handshake.
 
     Attributes:
         frames: what it calls.
@@ -320,14 +323,15 @@ class _Parser:
 
     @property
     def fault(self) -> int | None:
-        """The code of the close frame that picows wanted to send, having found fault with a frame."""
+        """The code of the close frame that picows wanted to send because a frame is wrong."""
         transport = self._protocol.transport
         return int(transport.close_handshake.sent.code) if transport.is_close_frame_sent else None
 
     def forget_close(self) -> None:
-        """Be ready for another client, after the close frame of the last one."""
+        """Be ready for another client, after the close frame of the previous one."""
         if self._protocol.transport.close_handshake is not None:
-            # That is kept by picows's transport, and this makes a new one. The parser itself it leaves alone.
+            # picows's transport keeps that, and this makes a new transport. It does not touch the parser
+            # itself.
             self._protocol.connection_made(_no_transport)
 
 

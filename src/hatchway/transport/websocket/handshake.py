@@ -1,7 +1,7 @@
 """The HTTP request that opens a WebSocket, and the answers to it (RFC 6455 section 4.2). Pure.
 
-picows parses the bytes, the same code that later speaks the WebSocket; what it accepts is then checked here,
-so that whoever serves the client words every refusal himself.
+picows parses the bytes, with the code that later parses the frames. What it accepts is then checked here, so
+that the caller can word every refusal.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_HEAD: Final = 16 * 1024
-"""Bytes of request line and headers together."""
+"""Bytes of the request line and headers together."""
 
 HEAD_END: Final = b"\r\n\r\n"
 
 VERSION: Final = "13"
-"""Of the WebSocket protocol: the only one there is (RFC 6455 section 4.1)."""
+"""The version of the WebSocket protocol: the only one there is (RFC 6455 section 4.1)."""
 
 SUBPROTOCOL_HEADER: Final = "Sec-WebSocket-Protocol"
-"""In which a client offers subprotocols and a server chooses one of them (RFC 6455 section 11.3.4)."""
+"""The header in which a client offers subprotocols and a server chooses one (RFC 6455 section 11.3.4)."""
 
 _WEBSOCKET: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""What every server of WebSockets adds to the key (RFC 6455 section 1.3)."""
+"""What every WebSocket server appends to the key (RFC 6455 section 1.3)."""
 
 _UPGRADED: Final = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 _NO_GET: Final = "The request is not a well-formed HTTP/1.1 GET."
@@ -38,14 +38,16 @@ _SUBPROTOCOLS: Final = SUBPROTOCOL_HEADER.lower()
 _MAX_USER_AGENT: Final = 1024
 
 
-# Not frozen: that doubles what one costs.
+# Not frozen: that would double what making one costs.
 @dataclass(slots=True)
 class Head:
-    """The request line and headers; none of it is in the repr, for a presigned URL is a credential.
+    """The request line and headers. None of it is in the repr, because a presigned URL is a credential.
 
-    `path` and `query` are the halves of the request target, still percent-encoded. Names of headers are in
-    lower case. `parameters` are the query's names and values where whoever read it has seen that they are in
-    their one canonical encoding: each byte but RFC 3986's unreserved characters as `%XX`.
+    Attributes:
+        path, query: the two parts of the request target, still percent-encoded.
+        headers: names, in lower case, and values.
+        parameters: the query's names and values if the reader has verified that they are in their canonical
+            encoding: each byte but RFC 3986's unreserved characters as `%XX`; None otherwise.
     """
 
     path: str = field(repr=False)
@@ -58,16 +60,16 @@ class Head:
         self._first = dict(reversed(self.headers))
 
     def header(self, name: str) -> str | None:
-        """The value of a header that may appear once; the first one when it appears more often."""
+        """The value of a header that may appear once; the first one if it appears more often."""
         return self._first.get(name)
 
     def lists(self, name: str, token: str) -> bool:
-        """Whether a header lists this token, which is in lower case."""
+        """Whether a header lists this token. `token` is in lower case."""
         value = (self._first.get(name) or "").lower()
         return value == token or token in [each.strip() for each in value.split(",")]
 
     def offers(self, subprotocol: str) -> bool:
-        """Whether a subprotocol is among those that the client offers (RFC 6455 section 11.3.4)."""
+        """Whether the client offers this subprotocol (RFC 6455 section 11.3.4)."""
         return _SUBPROTOCOLS in self._first and any(
             subprotocol == offered.strip()
             for name, value in self.headers
@@ -78,12 +80,12 @@ class Head:
     @property
     def user_agent(self) -> str:
         text = (self.header("user-agent") or "")[:_MAX_USER_AGENT]
-        # Bytes that are no UTF-8 are lone surrogates in it, and no record could ever hold those.
+        # Bytes that are not UTF-8 are lone surrogates in it, which no record can hold.
         return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 class BadHandshake(Exception):
-    """A request that opens no WebSocket. The message says why; `status` is what it is to be answered with."""
+    """A request that opens no WebSocket. The message says why; `status` is the status of the answer."""
 
     def __init__(self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
         super().__init__(message)
@@ -94,13 +96,13 @@ def read_head(raw: bytes) -> Head:
     """Read a request line and headers, without the empty line that ends them.
 
     Raises:
-        BadHandshake: this is no GET of HTTP/1.1 without a body.
+        BadHandshake: this is not an HTTP/1.1 GET request without a body.
     """
     try:
         request = _parse_http_request(raw)
     except RuntimeError:
         raise BadHandshake(_NO_GET) from None
-    # picows takes control characters in a target, a bare line feed among them (RFC 9112 section 3.2).
+    # picows accepts control characters in a target, even a bare line feed (RFC 9112 section 3.2).
     if not request.path or request.path.translate(None, _PRINTABLE):
         raise BadHandshake(_NO_GET)
     path, _, query = request.path.decode("ascii").partition("?")
@@ -111,7 +113,7 @@ def websocket_key(head: Head) -> str:
     """The key of a request to upgrade to a WebSocket.
 
     Raises:
-        BadHandshake: the request asks for no WebSocket, or for one of another version.
+        BadHandshake: the request does not ask for a WebSocket, or asks for another version.
     """
     if (
         not head.lists("upgrade", "websocket")
@@ -132,7 +134,7 @@ def websocket_key(head: Head) -> str:
 
 
 def render_upgrade(key: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
-    """The whole answer to a request with this key that gets its WebSocket (RFC 6455 section 4.2.2)."""
+    """The complete answer to a request with this key that gets its WebSocket (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1(key.encode() + _WEBSOCKET, usedforsecurity=False).digest()
     accept = binascii.b2a_base64(digest, newline=False).decode()
     more = "".join([f"{name}: {value}\r\n" for name, value in headers])
@@ -140,7 +142,7 @@ def render_upgrade(key: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
 
 
 def render_answer(status: HTTPStatus, body: bytes, headers: Iterable[tuple[str, str]] = ()) -> bytes:
-    """The whole answer to a request that gets none; the connection ends with it."""
+    """The complete answer to a request that gets no WebSocket; the connection ends with it."""
     standard = (("Content-Length", str(len(body))), ("Connection", "close"))
     more: tuple[tuple[str, str], ...] = ()
     if status is HTTPStatus.UPGRADE_REQUIRED:

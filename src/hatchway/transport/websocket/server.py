@@ -1,4 +1,4 @@
-"""A WebSocket server: each accepted connection, and what serves it."""
+"""A WebSocket server: each accepted connection, and the task that serves it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _Given = TypeVarTuple("_Given")
 
 
 class Continuation:
-    """What is left to do for a client, once a future is done: `do` is called with `given` then, and run.
+    """What is left to do for a client once a future is done: then `do` is called with `given`, and run.
 
-    Nothing waits meanwhile: a task and its coroutines would be a kilobyte of each idle client. To be made by
-    whoever serves the client, whose context variables `do` has too.
+    Until then nothing waits: a task and its coroutines would take a kilobyte for each idle client. Whoever
+    serves the client makes it; `do` gets the same context variables.
     """
 
     __slots__ = ("after", "do", "given", "variables")
@@ -44,37 +44,38 @@ class Continuation:
 
 
 class WebSocketServer:
-    """The clients of one worker. To be made on its event loop."""
+    """The clients of one worker. It must be made on its event loop."""
 
     def __init__(
         self,
         serve: Callable[[WebSocketConnection, str, int], Coroutine[None, None, Continuation | None]],
         tls: Callable[[], SSLContext | Context],
     ) -> None:
-        """`serve` is run for each client whose request has come, with its IP address and port, and then what
-        it leaves, if anything.
-
-        `tls` gives the context for the next one.
+        """
+        Args:
+            serve: run for each client whose request has come, with its IP address and port; then the
+                continuation that it returns, if any.
+            tls: returns the context for the next client.
         """
         self._serve = serve
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._readiness = Readiness(self._loop)
         self._parsers = Parsers()
-        # A client's request may come to be read in a call that another client's task asked for.
+        # A client's request may be read in a call that another client's task has scheduled.
         self._variables = copy_context()
         self._tasks: dict[asyncio.Task[Continuation | None], WebSocketConnection] = {}
         self._without_task = 0
 
     def __len__(self) -> int:
-        """How many are served, from the connection to the end of the answer or of the tunnel."""
+        """How many clients are served, from the connection to the end of the answer or of the tunnel."""
         return len(self._tasks) + self._without_task
 
     def begin(self, accepted: AcceptedConnection, settled: Callable[[], None]) -> None:
-        """Serve a connection; `settled` is called once, when its request has come, or will not come.
+        """Serve a connection; `settled` is called once, when its request has come or will not come.
 
         Raises:
-            Exception: it was not taken over, and `settled` will not be called.
+            Exception: the connection was not taken over, and `settled` will not be called.
         """
         context = self._tls()
         client = (
@@ -98,7 +99,7 @@ class WebSocketServer:
             client.begin()
             client.take(accepted.received)
         except Exception as problem:
-            # The client is ours by now: whoever accepted it would count it a second time.
+            # The client has been taken over by now: its listener must not count it a second time.
             client.abort()
             self._loop.call_exception_handler(
                 {"message": "a client could not be begun with", "exception": problem}
@@ -119,7 +120,7 @@ class WebSocketServer:
         if task.cancelled():
             return
         if task.exception() is not None:
-            # Whatever it was: nobody looks after this client any more.
+            # Whatever it was: nobody takes care of this client any more.
             client.abort()
             problem = {"message": "a client could not be served", "exception": task.exception()}
             self._loop.call_exception_handler(problem)
@@ -136,7 +137,7 @@ class WebSocketServer:
 
 
 class _Continue:
-    """What calls `do` once a future is done. Each idle client has one; a partial of a method is larger."""
+    """Calls `do` once a future is done. Each idle client has one; a partial of a method is larger."""
 
     __slots__ = ("client", "do", "given", "server")
 
