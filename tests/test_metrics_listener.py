@@ -115,7 +115,7 @@ def test_a_line_without_end_is_read_to_a_bound_and_not_to_its_end(
 ) -> None:
     # Silence does not end it.
     monkeypatch.setattr("hatchway.metrics_listener._Handler.timeout", None)
-    with metrics_listener(Told(), Address(LOOPBACK, 0)) as listener:
+    with metrics_listener(StubMetrics(), Address(LOOPBACK, 0)) as listener:
         assert listener is not None
         with socket.create_connection((LOOPBACK, listener.port or 0)) as stranger, suppress(ConnectionError):
             stranger.settimeout(30)
