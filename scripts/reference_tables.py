@@ -71,7 +71,7 @@ def servers() -> Iterator[str]:
 
 def variables() -> Iterator[str]:
     """The environment variables that servers, and whoever makes join tokens, read for themselves."""
-    yield from header("variable", "is")
+    yield from header("variable", "meaning")
     found = {
         option.envvar: parameter
         for command in (*_COMMANDS.values(), join_token_commands.create)
@@ -79,10 +79,10 @@ def variables() -> Iterator[str]:
         if option.envvar
     }
     for variable, parameter in sorted(found.items()):
-        yield row(f"`{variable}`", f"`{_option(parameter)}`, where that is not given")
+        yield row(f"`{variable}`", f"`{_option(parameter)}`, unless that option is given")
     directory = DataDirectory(Path("DIR"))
     for kind, path in ((GATEWAY_KEY, directory.gateway_key), (MASTER_KEY, directory.master_key)):
-        yield row(f"`{kind.variable}`", f"the {kind.name}, in the place of the file `{path.name}`")
+        yield row(f"`{kind.variable}`", f"the {kind.name}, instead of the file `{path.name}`")
 
 
 def quotas() -> Iterator[str]:

@@ -36,7 +36,7 @@ def refused(directory: DataDirectory) -> str:
 
 def test_an_altered_check_is_told_from_a_wrong_key_and_put_anew(directory: DataDirectory) -> None:
     said = refused(directory)
-    assert "opens 1 of the store's 1 secrets, but not the store's check of it" in said
+    assert "opens 1 of the store's 1 secrets, but does not match the store's check of it" in said
     assert "run 'hatchway master-key mend-check'" in said
     with open_installation(directory, None, checked=False) as opened:
         mended = mend_check(opened)
@@ -50,7 +50,7 @@ def test_an_altered_check_is_told_from_a_wrong_key_and_put_anew(directory: DataD
 
 def test_a_wrong_key_is_refused_and_mends_nothing(directory: DataDirectory) -> None:
     directory.master_key.write_bytes(Keys(os.urandom(32)).text)
-    assert "is not this store's, for it opens none of its secrets" in refused(directory)
+    assert "does not belong to this store, because it opens none of its secrets" in refused(directory)
     with (
         open_installation(directory, None, checked=False) as opened,
         pytest.raises(CommandFailed, match="opens 0 of the store's 1 secrets"),

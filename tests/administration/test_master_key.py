@@ -252,7 +252,7 @@ def test_a_machine_that_was_away_meanwhile_does_not_begin_to_seal_by_a_key_that_
     rotate(installation, Step.DROP)
     path.write_bytes(of_who_is_away)
     with (
-        pytest.raises(CommandFailed, match="another took its place while this machine was away"),
+        pytest.raises(CommandFailed, match="it was replaced while this machine was away"),
         open_installation(installation.directory, None),
     ):
         pass

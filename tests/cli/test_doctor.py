@@ -1,4 +1,4 @@
-"""`hatchway doctor`, beside a real server and without one (docs/operating.md)."""
+"""`hatchway doctor`, beside a real server and without one (docs/health.md)."""
 
 import json
 import sqlite3
@@ -27,10 +27,10 @@ def test_it_looks_at_all_that_a_server_needs_and_tries_a_tunnel(installed: Insta
     assert found["certificate for 127.0.0.1"][0] == "ok"
     assert found["certificate for 10.255.255.9"][0] == "error"
     assert found["certificate of localhost"][0] == "ok"
-    assert "the AWS CLI connects to 443 alone" in found["gateway localhost"][1]
+    assert "the AWS CLI connects only to port 443" in found["gateway localhost"][1]
     assert found["trial tunnel"] == (
         "ok",
-        "1 MiB went through a tunnel on loopback and came back as they were",
+        "1 MiB went through a tunnel on loopback and came back unchanged",
     )
     assert code == 1
 
@@ -43,7 +43,7 @@ def test_what_is_wrong_is_told_with_what_to_do(installed: Installed) -> None:
     told = done.stdout.splitlines()
     for name in ("gateway.key", "hatchway.db"):
         path = installed.directory / name
-        place = told.index(f"error    files: {path} is open to other users of this machine")
+        place = told.index(f"error    files: other users of this machine can access {path}")
         assert told[place + 1].startswith(f"         -> chmod 600 {path}")
     assert "warning  API: no server has run with this data directory" in told
     assert not [line for line in told if line.startswith("ok")]

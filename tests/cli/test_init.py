@@ -230,7 +230,10 @@ def test_an_init_that_was_killed_is_gone_on_with_by_the_next(
     assert len(kept) == min(moves, 3)
     # With another name it would be another CA.
     other = hatchway(*command[: -len(url) - 1], "other.example", *url)
-    assert (other.returncode, "end it with --gateway-dns-name gateway.example" in other.stderr) == (1, True)
+    assert (other.returncode, "finish it with --gateway-dns-name gateway.example" in other.stderr) == (
+        1,
+        True,
+    )
 
     done = hatchway(*command)
     assert done.returncode == 0, done.stderr
@@ -252,7 +255,7 @@ def test_a_store_that_holds_an_account_is_not_brought_to_another_schema(tmp_path
         store.execute("UPDATE alembic_version SET version_num = '0001'")
     done = hatchway("init", "--data-dir", str(tmp_path / "other"), "--store-url", url)
     assert done.returncode == 1
-    assert "the store already holds account" in done.stderr
+    assert "the store already contains account" in done.stderr
     assert not (tmp_path / "other").exists()
     with sqlite3.connect(tmp_path / "elsewhere.db") as store:
         assert store.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
@@ -264,7 +267,7 @@ def test_what_is_to_be_done_next_can_be_pasted_wherever_the_directory_is(tmp_pat
     done = hatchway("init", "--data-dir", str(directory))
     assert done.returncode == 0, done.stderr
     command = ["hatchway", "init", "--data-dir", str(directory)]
-    assert shlex.split(missing.stderr.rpartition(": make one with ")[2]) == command
+    assert shlex.split(missing.stderr.rpartition(": create one with ")[2]) == command
     command[1] = "serve"
     assert shlex.split(done.stdout.rpartition("Next: ")[2]) == command
 
@@ -333,7 +336,7 @@ def test_a_directory_of_other_files_is_refused_and_left_as_it_is(tmp_path: Path,
     (tmp_path / name).write_text("somebody's")
     tmp_path.chmod(0o755)
     done = hatchway("init", "--data-dir", str(tmp_path))
-    assert done.returncode == 1 and f"is not empty, it holds {name}: give" in done.stderr
+    assert done.returncode == 1 and f"is not empty, it contains {name}: give" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "somebody's" and tmp_path.stat().st_mode & 0o777 == 0o755
 

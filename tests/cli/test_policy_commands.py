@@ -245,7 +245,7 @@ def test_a_value_cannot_speak_to_the_terminal(hatchway: Hatchway, policy_file: P
             "test_policy_commands.py: line 1 column 3: is not JSON",
         ),
         (["--principal", "alice", "--action", "ec2:A"], "no data directory"),
-        (["--principal", "alice", "--action", "ec2:A", "--data-dir", "/no/such"], "holds no store"),
+        (["--principal", "alice", "--action", "ec2:A", "--data-dir", "/no/such"], "contains no store"),
     ],
 )
 def test_an_error_ends_with_2_and_says_what_to_do(

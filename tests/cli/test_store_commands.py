@@ -19,7 +19,9 @@ def test_a_store_is_copied_with_an_event_of_it_and_the_copy_is_served(
     urls = f"sqlite:///{source}", f"sqlite:///{target}"
     done = installed.run("store", "copy", *urls)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"Account 123456789012 is in {target}, in every table as many rows as in {source}" in done.stdout
+    assert (
+        f"Account 123456789012 is now in {target}. Each table has as many rows as in {source}" in done.stdout
+    )
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     with closing(Store.open(urls[1])) as store, store.read() as tx:
         (event,) = [each for each in tx.audit_records.find() if each.event_name == "CopyStore"]
@@ -44,7 +46,7 @@ def test_a_copy_that_is_finished_is_compared_again_and_said_to_be_whole(
     again = installed.run("store", "copy", *urls)
     assert (again.returncode, again.stderr) == (0, "")
     already, *same = again.stdout.splitlines()
-    assert already.startswith("Copied already, at 20")
+    assert already.startswith("Already copied at 20")
     told = {line for line in first.stdout.splitlines() if not line.startswith(("  feed", "  tombstones"))}
     assert set(same) == told
     assert json.loads(installed.run("store", "copy", *urls, "--json").stdout)["finished_at"] in already

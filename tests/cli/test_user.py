@@ -336,7 +336,7 @@ def test_a_url_of_a_store_that_the_user_has_noted_leads_root_nowhere_where_he_ma
     done = owned.run("export")
     assert done.returncode == 1
     assert "unable to open database file" in done.stderr
-    assert "its files must be the directory's owner's (chown)" in done.stderr
+    assert "Its files must belong to the directory's owner (chown)" in done.stderr
     assert secret.stat().st_size == 0
 
 

@@ -161,8 +161,8 @@ def haproxy(place: Path, ports: dict[str, int], front: dict[str, int]) -> str:
 
 
 def gateways_role(url: str) -> str:
-    """The store's URL for gateways: the role of docs/operating.md, which is what a gateway may do there."""
-    page = (Path(__file__).parents[2] / "docs/operating.md").read_text()
+    """The store's URL for gateways: the role of docs/store.md, which is what a gateway may do there."""
+    page = (Path(__file__).parents[2] / "docs/store.md").read_text()
     found = re.search(r"```sql\n(CREATE ROLE hatchway_gateway .*?)```", page, re.DOTALL)
     assert found is not None
     engine = sqlalchemy.create_engine(url)
@@ -407,7 +407,7 @@ def test_the_first_machine_is_restored_from_its_backup_while_the_others_serve(ma
     said = machines.run(
         "restore", str(machines.place / "backup"), "--data-dir", str(machines.place / "other"), fails=True
     )
-    assert "the gateway key of the backup is none of the database's" in said
+    assert "the database does not use the gateway key of the backup" in said
     assert "hatchway machine promote" in said
     assert machines.tunnel() == ANSWER
 

@@ -10,7 +10,7 @@ import pytest
 from tests.programs import find, needs
 
 UNITS = sorted((Path(__file__).parents[2] / "deploy/systemd").glob("*.service"))
-PAGE = Path(__file__).parents[2] / "docs/operating.md"
+PAGE = Path(__file__).parents[2] / "docs/service.md"
 PROGRAM = "/opt/hatchway/bin/hatchway"
 
 pytestmark = needs("systemd-analyze", "systemd")

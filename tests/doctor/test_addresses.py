@@ -99,7 +99,7 @@ def test_a_certificate_that_ends_soon_is_warned_of(api: Peer) -> None:
     seen = check_api("localhost", api.port, api.ca_certificate, NOW + timedelta(days=390))
     (certificate,) = [one for one in seen.findings if one.check == "certificate of localhost"]
     assert certificate.status is Status.WARNING
-    assert certificate.seen.startswith("it ends in 5 days")
+    assert certificate.seen.startswith("it expires in 5 days")
 
 
 def test_an_api_whose_ca_is_not_trusted_is_an_error_that_says_so(api: Peer) -> None:
@@ -121,7 +121,7 @@ def test_a_gateway_at_another_port_is_warned_of_and_so_is_a_system_that_does_not
 ) -> None:
     found = {one.check: one for one in check_gateway("localhost", gateway.port, gateway.ca_certificate, NOW)}
     assert found["gateway localhost"].status is Status.WARNING
-    assert "the AWS CLI connects to 443 alone" in found["gateway localhost"].seen
+    assert "the AWS CLI connects only to port 443" in found["gateway localhost"].seen
     assert found["system trust"].status is Status.WARNING
 
 
@@ -130,20 +130,20 @@ def test_a_gateway_whose_clock_is_an_hour_off_is_an_error(tmp_path: Path, ca: Ke
         found = list(check_gateway("localhost", late.port, late.ca_certificate, NOW))
     (clock,) = [finding for finding in found if finding.check == "clock"]
     assert clock.status is Status.ERROR
-    assert "this machine and the gateway localhost are 3" in clock.seen
+    assert "the clocks of this machine and the gateway localhost differ by 3" in clock.seen
 
 
 def test_a_ca_file_that_is_none_is_not_blamed_on_who_listens(api: Peer, tmp_path: Path) -> None:
     (tmp_path / "none.pem").write_text("nothing")
     (finding,) = check_api("127.0.0.1", api.port, tmp_path / "none.pem", NOW).findings
-    assert "none.pem holds no certificate in PEM form" in finding.seen
+    assert "none.pem contains no PEM certificate" in finding.seen
     assert finding.advice == "give a CA certificate that can be read"
 
 
 def test_what_is_no_gateway_is_told_apart(api: Peer) -> None:
     (finding,) = check_gateway("localhost", api.port, api.ca_certificate, NOW)
     assert finding.status is Status.ERROR
-    assert "is no gateway of Hatchway's" in finding.seen
+    assert "is not a Hatchway gateway" in finding.seen
 
 
 def test_a_name_that_the_certificate_lacks_is_an_error_with_the_way_to_have_it(api: Peer) -> None:
@@ -184,4 +184,4 @@ def test_a_proxy_that_is_not_there_is_what_the_api_is_not_reached_for() -> None:
         "https://localhost:8443: the proxy 127.0.0.1:1 is not reached (Connection refused):"
         " check HTTPS_PROXY, ALL_PROXY and NO_PROXY"
     ]
-    assert seen.findings[0].advice == "docs/connecting.md says what each of these means"
+    assert seen.findings[0].advice == "docs/connecting.md explains what each of these means"

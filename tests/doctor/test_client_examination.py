@@ -11,7 +11,7 @@ from hatchway.doctor.client_examination import examine_client
     [
         (
             {"HTTPS_PROXY": "http://u:secret@127.0.0.1:1"},
-            ["the way to localhost is by http://127.0.0.1:1", "the proxy"],
+            ["localhost is reached through http://127.0.0.1:1", "the proxy"],
         ),
         ({"HTTPS_PROXY": "http://u:secret@127.0.0.1:1", "NO_PROXY": "localhost"}, ["Connection refused"]),
         ({"HTTPS_PROXY": "nonsense://"}, ["HTTPS_PROXY names no proxy"]),

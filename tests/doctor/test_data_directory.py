@@ -31,7 +31,7 @@ def test_of_a_linked_file_its_target_is_what_is_to_be_changed_or_to_be_copied(tm
     (found,) = check_files(DataDirectory(directory))
     assert found.status is Status.ERROR
     assert found.seen == (
-        f"{directory}/server.pem leads to {target}, which is open to other users of this machine"
+        f"{directory}/server.pem is a link to {target}, which other users of this machine can access"
     )
     assert found.advice is not None and found.advice.startswith(f"chmod 600 {target}, unless somebody else")
     target.chmod(0o600)
@@ -44,7 +44,7 @@ def test_of_a_linked_file_its_target_is_what_is_to_be_changed_or_to_be_copied(tm
     [
         (2 << 30, Status.OK, "2.0 GiB are free"),
         (500 << 20, Status.WARNING, "0.5 GiB are free"),
-        (3 << 20, Status.ERROR, "it is full where {} is: 3 MiB are free"),
+        (3 << 20, Status.ERROR, "the disk of {} is full: 3 MiB are free"),
     ],
 )
 def test_a_disk_on_which_nothing_can_be_recorded_is_an_error_and_one_with_little_room_a_warning(
@@ -58,7 +58,7 @@ def test_a_disk_on_which_nothing_can_be_recorded_is_an_error_and_one_with_little
 
 @pytest.mark.parametrize(
     ("days_later", "seen"),
-    [(0, []), (500, ["ended on"]), (-2, ["is good from"])],
+    [(0, []), (500, ["expired on"]), (-2, ["is not valid before"])],
     ids=["good", "ended", "early"],
 )
 def test_of_the_certificate_s_own_file_it_is_told_that_it_is_not_good_now(
@@ -79,4 +79,4 @@ def test_of_a_certificate_s_file_that_cannot_be_read_nothing_else_is_told(tmp_pa
     file.write_text("nothing")
     (damaged,) = check_certificate_file(file, NOW)
     assert missing.seen == f"{file}: No such file or directory"
-    assert damaged.seen == f"{file} holds no certificate in PEM form that can be read"
+    assert damaged.seen == f"{file} contains no valid PEM certificate"

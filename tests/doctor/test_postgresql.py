@@ -56,10 +56,10 @@ def test_one_that_forgets_or_has_anybodys_functions_is_an_error(engine: Engine) 
     with engine.connect() as connection:
         connection.exec_driver_sql("SET synchronous_commit = off")
         wrong = [each.seen for each in check_postgresql(connection) if each.status is Status.ERROR]
-    assert [seen.removeprefix("PostgreSQL says ").partition(":")[0] for seen in wrong] == [
+    assert [seen.removeprefix("PostgreSQL has ").partition(":")[0] for seen in wrong] == [
         "synchronous_commit = off",
         "fsync = off",
-        "every role, a gateway's too, may make functions that the control plane would call",
+        "every role, including the gateways', may create functions that the control plane would call",
     ]
 
 
@@ -98,7 +98,7 @@ def test_a_standby_that_commits_wait_for_and_that_is_not_there_is_an_error(engin
     run(engine, "ALTER SYSTEM SET synchronous_standby_names = 'db2'", "SELECT pg_reload_conf()")
     try:
         wait_until(waits)
-        assert "(synchronous_standby_names = db2), and none is connected" in found(engine)["standby"].seen
+        assert "(synchronous_standby_names = db2), but none is connected" in found(engine)["standby"].seen
     finally:
         run(engine, "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
     wait_until(lambda: not waits())

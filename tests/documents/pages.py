@@ -63,7 +63,7 @@ _VARYING: Final = (
     (r"\bSealed again: \d+", "Sealed again: NUMBER"),
     (r"\b\d[\d,]* bytes\b", "SIZE"),
     (r"\bprocess \d+\b", "process NUMBER"),
-    (r"\bthe store's schema is \d+", "the store's schema is NUMBER"),
+    (r"\bstore schema \d+", "store schema NUMBER"),
     (r"\s+", " "),
 )  # fmt: skip
 

@@ -36,7 +36,7 @@ from hatchway.gateway.trail.lease import Lease
 from hatchway.gateway.trail.trail import QuotaReached
 from hatchway.store import Leadership, MachineMembership, MachineRemoved, Store
 
-OPERATING = Path(hatchway.__file__).parents[2] / "docs" / "operating.md"
+STORE_PAGE = Path(hatchway.__file__).parents[2] / "docs" / "store.md"
 ROLE = "hatchway_gateway"
 RECORD = AuditRecord(
     event_id="1",
@@ -57,7 +57,7 @@ def account() -> Iterator[StoredAccount]:
     if programs is None:
         pytest.skip("PostgreSQL's server is missing: install postgresql")
     with postgresql_server(programs) as server, stored_account(server.new_database()) as made:
-        (statements,) = re.findall(r"```sql\n(.+?)```", OPERATING.read_text(), re.DOTALL)
+        (statements,) = re.findall(r"```sql\n(.+?)```", STORE_PAGE.read_text(), re.DOTALL)
         owner = create_engine(made.url, isolation_level="AUTOCOMMIT")
         with owner.connect() as connection:
             # As it is in a database that was upgraded from PostgreSQL 14.

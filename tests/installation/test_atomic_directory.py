@@ -139,7 +139,7 @@ def test_what_a_killed_command_has_put_into_its_place_the_next_takes_away(
     killed(directory, monkeypatch, function, times)
     if (function, times) == ("fsync", 4):
         # All was in its place.
-        with pytest.raises(CommandFailed, match="it holds a, b, c"):
+        with pytest.raises(CommandFailed, match="it contains a, b, c"):
             fill(directory, "2", keeps=".unfinished-mine")
         return
     fill(directory, "2", keeps=".unfinished-mine")
@@ -166,7 +166,7 @@ def test_nothing_else_is_taken_away_whatever_was_noted(noted: bytes, directory: 
     left.mkdir()
     (left / ".names").write_bytes(noted)
     (directory / "mine").write_text("1")
-    with pytest.raises(CommandFailed, match="it holds mine"):
+    with pytest.raises(CommandFailed, match="it contains mine"):
         fill(directory, "2")
     (directory / "mine").unlink()
     fill(directory, "2")

@@ -177,8 +177,8 @@ def test_it_says_what_it_holds_and_what_not(
     told = capsys.readouterr().out
     assert "account 123456789012" in told
     assert all(name in told for name in ("hatchway.db", *KEYS))
-    assert "Not in it: audit.jsonl: each of its events is in the store\n" in told
-    assert "Not in it: own.pem" in told
+    assert "Not included: audit.jsonl, because the store has all its events\n" in told
+    assert "Not included: own.pem" in told
     run("backup", tmp_path / "again", "--data-dir", installed.directory, "--json")
     said = json.loads(capsys.readouterr().out)
     assert (said["account"], said["store"]) == ("123456789012", "sqlite")
@@ -208,7 +208,7 @@ def test_a_restore_leaves_a_directory_that_is_not_empty(original: Path, backed_u
     assert "is not empty" in refused(backed_up, original)
     empty.mkdir(parents=True)
     (empty / "notes").write_text("mine")
-    assert "it holds notes" in refused(backed_up, empty)
+    assert "it contains notes" in refused(backed_up, empty)
 
 
 @pytest.mark.parametrize("name", ["hatchway.db", *KEYS])
@@ -235,8 +235,8 @@ def test_a_file_that_is_not_as_it_was_is_found_before_anything_is_written(
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda said: said.update(format=2), "a newer Hatchway"),
-        (lambda said: said["files"].pop("master.key"), "holds no master key"),
+        (lambda said: said.update(format=2), "a newer version of Hatchway"),
+        (lambda said: said["files"].pop("master.key"), "does not include the master key"),
         (lambda said: said.update(owner="x\0"), "incomplete"),
         (lambda said: said.update(owner="\ud800"), "incomplete"),
         (lambda said: said.update(owner="x\x1b]0;y\x07"), "incomplete"),
@@ -245,12 +245,12 @@ def test_a_file_that_is_not_as_it_was_is_found_before_anything_is_written(
         (lambda said: said.update(master_key="0" * 16), "master.key is damaged"),
         (lambda said: said.update(gateway_key="0" * 16), "gateway.key is damaged"),
         (lambda said: said.update(account="999999999999"), "another account"),
-        (lambda said: said["files"].pop("hatchway.db"), "it lacks hatchway.db"),
+        (lambda said: said["files"].pop("hatchway.db"), "hatchway.db is not in it"),
         (lambda said: said["files"].update({"../passwd": said["files"]["ca.pem"]}), "is damaged"),
         (lambda said: said.pop("made_at"), "incomplete"),
         (lambda said: said.update(files=[]), "incomplete"),
         (lambda said: said.update(store="mysql"), "incomplete"),
-        (lambda said: said.update(format="x"), "no list"),
+        (lambda said: said.update(format="x"), "not the list"),
         (lambda said: said.update(store="postgresql"), "pg_restore"),
     ],
 )
@@ -270,7 +270,7 @@ def test_a_list_that_is_none_is_told_of(backed_up: Path, empty: Path, text: str)
 def test_a_directory_without_a_list_is_no_backup(backed_up: Path, empty: Path, tmp_path: Path) -> None:
     (backed_up / "backup.json").unlink()
     for source in (backed_up, tmp_path / "nowhere", Path(__file__)):
-        with pytest.raises(BadUsage, match="holds no backup"):
+        with pytest.raises(BadUsage, match="contains no backup"):
             run("restore", source, "--data-dir", empty)
 
 
@@ -317,7 +317,7 @@ def test_an_older_installation_is_backed_up_before_the_new_program_serves_it(
     to_schema(installed.directory / "hatchway.db", "0004")
     run("backup", tmp_path / "backup", "--data-dir", installed.directory)
     said = capsys.readouterr().err
-    assert "not recorded in the audit trail: the store is of an older version, schema 0004" in said
+    assert "not recorded in the audit trail: the store still has the older schema 0004" in said
     assert json.loads((tmp_path / "backup" / "backup.json").read_text())["schema"] == "0004"
     with closing(sqlite3.connect(installed.directory / "hatchway.db")) as store:
         assert store.execute("SELECT version_num FROM alembic_version").fetchone() == ("0004",)
@@ -356,12 +356,12 @@ def test_a_master_key_of_the_environment_is_not_put_beside_what_it_opens(
     key = (installed.directory / "master.key").read_text().strip()
     monkeypatch.setenv("HATCHWAY_MASTER_KEY", key)
     run("backup", tmp_path / "backup", "--data-dir", installed.directory)
-    assert "Not in it: the master key, which HATCHWAY_MASTER_KEY holds" in capsys.readouterr().out
+    assert "Not included: the master key, which is in HATCHWAY_MASTER_KEY" in capsys.readouterr().out
     assert not (tmp_path / "backup" / "master.key").exists()
     monkeypatch.delenv("HATCHWAY_MASTER_KEY")
     assert "HATCHWAY_MASTER_KEY" in refused(tmp_path / "backup", empty)
     monkeypatch.setenv("HATCHWAY_MASTER_KEY", "A" * 43 + "=")
-    assert "another master key" in refused(tmp_path / "backup", empty)
+    assert "is not the master key of the backup" in refused(tmp_path / "backup", empty)
     monkeypatch.setenv("HATCHWAY_MASTER_KEY", key)
     run("restore", tmp_path / "backup", "--data-dir", empty)
     assert not (empty / "master.key").exists()
@@ -411,7 +411,7 @@ def test_root_gives_the_files_to_the_directorys_owner(
 
 
 def test_a_backup_with_its_own_store_takes_no_other(backed_up: Path, empty: Path) -> None:
-    assert "leave --store-url" in refused(backed_up, empty, "--store-url", "sqlite:////x")
+    assert "leave out --store-url" in refused(backed_up, empty, "--store-url", "sqlite:////x")
 
 
 def test_of_a_store_in_postgresql_it_has_the_keys_and_says_so(
@@ -425,7 +425,7 @@ def test_of_a_store_in_postgresql_it_has_the_keys_and_says_so(
         for directory, store_url in ((tmp_path / "data", url), (tmp_path / "other", other)):
             run("init", "--data-dir", directory, "--store-url", store_url)
         run("backup", tmp_path / "backup", "--data-dir", tmp_path / "data", "--store-url", url)
-        assert "Not in it: the store, database" in capsys.readouterr().out
+        assert "Not included: the store, which is the database" in capsys.readouterr().out
         assert set(modes(tmp_path / "backup")) == {"backup.json", *KEYS}
 
         assert "pg_restore" in refused(tmp_path / "backup", empty)

@@ -164,7 +164,7 @@ def test_a_machine_that_joined_starts_with_a_ca_that_is_trusted_yet_and_with_no_
         if starts:
             serve(directory)
             continue
-        with pytest.raises(CommandFailed, match="A machine that joined joins anew: hatchway join --again"):
+        with pytest.raises(CommandFailed, match="On a machine that joined, run hatchway join --again"):
             serve(directory)
 
 

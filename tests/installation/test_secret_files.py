@@ -55,7 +55,7 @@ def test_a_directory_and_files_that_are_open_are_closed_and_told(directory: Data
     for name in FILES:
         (directory.path / name).chmod(0o644)
     told = repair_modes(directory)
-    assert told[0] == f"{directory.path} was open to others (mode 0777); now it is 0750"
+    assert told[0] == f"{directory.path} was accessible to others (mode 0777); its mode is now 0750"
     assert [line.split()[0] for line in told[1:]] == [str(directory.path / name) for name in FILES]
     assert {mode(directory.path / name) for name in FILES} == {0o600}
     assert mode(directory.path) == 0o750
@@ -144,8 +144,11 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "no master key": (lambda data: (data / "master.key").unlink(), "restore"),
     "no CA key": (lambda data: (data / "ca.key").unlink(), "ca.key"),
     "a short master key": (lambda data: (data / "master.key").write_text("c2hvcnQ="), "32 bytes"),
-    "another installation's master key": (lambda data: another(data / "master.key"), "is not this store's"),
-    "an empty gateway key": (lambda data: (data / "gateway.key").write_text(""), "remove the file, and run"),
+    "another installation's master key": (
+        lambda data: another(data / "master.key"),
+        "does not belong to this store",
+    ),
+    "an empty gateway key": (lambda data: (data / "gateway.key").write_text(""), "remove the file and run"),
     "a newer store": (lambda data: newer(data / "hatchway.db"), "install the newer version again"),
     "a damaged CA key": (lambda data: (data / "ca.key").write_text("x"), "damaged"),
     "a link for a master key": (lambda data: link(data / "master.key"), "symbolic link"),
@@ -202,7 +205,7 @@ def test_without_the_ca_s_key_a_server_starts_when_another_ca_is_made(
 ) -> None:
     (installed.directory / "ca.key").unlink()
     refused = installed.run("serve", "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0")
-    assert "'hatchway ca rotate --step add' makes another CA" in refused.stderr
+    assert "'hatchway ca rotate --step add' creates another CA" in refused.stderr
     assert installed.run("ca", "rotate", "--step", "add").returncode == 0
     assert serve(installed).stop() == 0
 
@@ -219,12 +222,12 @@ def test_under_another_installations_master_key_nothing_is_sealed(installed: Ins
     before = (installed.directory / "hatchway.db").read_bytes()
     done = installed.run("access-key", "create", "bob")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "opens none of its secrets: see that" in done.stderr
+    assert "opens none of its secrets: check that" in done.stderr
     assert (installed.directory / "hatchway.db").read_bytes() == before
     variables = {**installed.variables, "HATCHWAY_MASTER_KEY": "A" * 43 + "="}
     done = hatchway("export", variables=variables)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "in environment variable HATCHWAY_MASTER_KEY is not this store's" in done.stderr
+    assert "in environment variable HATCHWAY_MASTER_KEY does not belong to this store" in done.stderr
 
 
 @root_only
@@ -246,7 +249,7 @@ def test_another_user_is_told_as_whom_to_run_it(command: str, installed: Install
     assert done.returncode in {1, 2}, done.stderr
     assert "Traceback" not in done.stderr
     (line,) = [each for each in done.stderr.splitlines() if each.startswith("hatchway: ")]
-    assert any(words in line for words in ("ermission denied", "may not be read", "run this as root"))
+    assert any(words in line for words in ("ermission denied", "cannot be read", "run this as root"))
 
 
 def test_the_master_key_in_a_gateways_environment_is_complained_of(installed: Installed) -> None:

@@ -74,7 +74,7 @@ def problem(kind: KeyKind, path: Path, environment: Mapping[str, str] = MappingP
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o660, 0o777])
 def test_a_key_that_others_may_read_or_write_is_refused(kind: KeyKind, mode: int, tmp_path: Path) -> None:
     path = written(tmp_path / "some.key", base64.b64encode(KEY), mode)
-    assert problem(kind, path) == f"others may read the {kind.name}: run chmod 600 {path}"
+    assert problem(kind, path) == f"others can read the {kind.name}: run chmod 600 {path}"
 
 
 @KINDS
@@ -105,16 +105,16 @@ def test_a_malformed_key_is_refused_without_being_shown(
 
 def test_a_damaged_key_tells_where_it_is_and_what_to_do(tmp_path: Path) -> None:
     path = written(tmp_path / "some.key", b"damaged")
-    damaged = "is damaged, for it is not 32 bytes of base64"
+    damaged = "is damaged (not 32 bytes of base64)"
     assert problem(MASTER_KEY, path) == (f"the master key in {path} {damaged}: restore {path} from a backup")
     assert problem(GATEWAY_KEY, path) == (
-        f"the gateway key in {path} {damaged}: restore {path} from a backup. A machine that joined is given"
-        " it: remove the file, and start its server again. On the first, where no backup and no other machine"
-        " has it, remove the file, and run 'hatchway gateway-key create'"
+        f"the gateway key in {path} {damaged}: restore {path} from a backup. On a machine that"
+        " joined, remove the file and restart its server, which gets it again. On the first machine, if no"
+        " backup and no other machine has it, remove the file and run 'hatchway gateway-key create'"
     )
     assert problem(MASTER_KEY, path, {"HATCHWAY_MASTER_KEY": "x"}) == (
         f"the master key in environment variable HATCHWAY_MASTER_KEY {damaged}: set HATCHWAY_MASTER_KEY to "
-        f"the right one, or take it away where {path} holds the key"
+        f"the right one, or unset it if {path} contains the key"
     )
 
 
@@ -124,15 +124,16 @@ def test_a_missing_key_tells_what_to_do(tmp_path: Path) -> None:
         f"there is no master key: restore {path} from a backup, or set HATCHWAY_MASTER_KEY"
     )
     assert problem(GATEWAY_KEY, path) == (
-        "there is no gateway key: start the control plane, which makes an installation's first one, or says"
-        f" what to do; a gateway elsewhere has it in {path} (mode 0600) when it has joined (hatchway join),"
+        "there is no gateway key: start the control plane, which creates an installation's first one or says"
+        f" what to do. On a gateway's own machine, run 'hatchway join', which puts it into {path} (mode"
+        " 0600),"
         " or set HATCHWAY_GATEWAY_KEY"
     )
     with pytest.raises(KeyProblem) as raised:
         read_private_file(CA_KEY, path)
     assert str(raised.value) == (
-        f"there is no CA's key: restore {path} from a backup; where none has it, 'hatchway ca rotate --step"
-        " add' makes another CA, which clients have to trust then (docs/rotation.md)"
+        f"there is no CA's key: restore {path} from a backup. If no backup has it, 'hatchway ca rotate"
+        " --step add' creates another CA, which clients then have to trust (docs/rotation.md)"
     )
 
 
@@ -153,7 +154,7 @@ def test_a_link_a_pipe_and_a_directory_are_no_keys(tmp_path: Path) -> None:
     )
     for path in (pipe, directory):
         assert problem(MASTER_KEY, path) == (
-            f"the master key {path} is no file: restore {path} from a backup"
+            f"the master key {path} is not a regular file: restore {path} from a backup"
         )
 
 
@@ -172,7 +173,7 @@ def test_who_may_not_read_a_key_is_told_as_whom_to_try(tmp_path: Path) -> None:
     path = written(tmp_path / "some.key", b"", 0o000)
     with another_user():
         told = problem(MASTER_KEY, path)
-    assert told == f"the master key {path} may not be read: run this as root or as the server's user"
+    assert told == f"the master key {path} cannot be read: run this as root or as the server's user"
 
 
 def test_the_server_s_user_is_told_of_a_key_that_is_root_s_alone(
@@ -193,7 +194,9 @@ def test_the_server_s_user_is_told_of_a_key_that_is_root_s_alone(
         patched.setattr(Path, "stat", owned)
         patched.setattr(os, "open", refuse)
         told = problem(MASTER_KEY, path)
-    assert told.startswith(f"the master key {path} may not be read: it is root's alone, as 'serve --user'")
+    assert told.startswith(
+        f"the master key {path} cannot be read: it belongs to root, because of 'serve --user'"
+    )
     assert told.endswith("give it to the directory's owner (chown)")
 
 
@@ -205,24 +208,27 @@ def test_of_any_other_fault_the_system_says_what_it_is(tmp_path: Path) -> None:
 def test_of_a_master_key_of_another_store_it_is_said_where_it_is_and_what_to_do() -> None:
     path = Path("/data/master.key")
     assert str(wrong_master_key(path, {"HATCHWAY_GATEWAY_KEY": "x"})) == (
-        "the master key in /data/master.key is not this store's, for it opens none of its secrets: "
-        "see that --store-url or HATCHWAY_STORE_URL leads to the right store; if it does, "
+        "the master key in /data/master.key does not belong to this store, because it opens none of its"
+        " secrets: "
+        "check that --store-url or HATCHWAY_STORE_URL leads to the right store; if it does, "
         "restore /data/master.key from a backup"
     )
     assert str(wrong_master_key(path, {"HATCHWAY_MASTER_KEY": "x"})) == (
-        "the master key in environment variable HATCHWAY_MASTER_KEY is not this store's, for it opens none "
-        "of its secrets: see that --store-url or HATCHWAY_STORE_URL leads to the right store; if it does, "
-        "set HATCHWAY_MASTER_KEY to the right one, or take it away where "
-        "/data/master.key holds the key"
+        "the master key in environment variable HATCHWAY_MASTER_KEY does not belong to this store,"
+        " because it "
+        "opens none of its secrets: check that --store-url or HATCHWAY_STORE_URL leads to the right"
+        " store; if it does, "
+        "set HATCHWAY_MASTER_KEY to the right one, or unset it if /data/master.key contains the key"
     )
 
 
 def test_of_a_master_key_that_was_dropped_it_is_said_what_to_do() -> None:
     assert str(former_master_key(Path("/data/master.key"), {})) == (
-        "the master key in /data/master.key that seals is none of this store's any more: another took its"
-        " place while this machine was away. One that joined joins anew: hatchway join --again, with a new"
-        " token (hatchway join-token create); of the first, put the key there that the other control planes"
-        " have"
+        "the master key in /data/master.key is no longer used in this store: it was replaced while this"
+        " machine"
+        " was away. On a machine that joined, run hatchway join --again, with a new token (hatchway"
+        " join-token"
+        " create). On the first machine, put the key of the other control planes there"
     )
 
 
@@ -231,11 +237,11 @@ def test_of_a_gateway_key_or_ca_that_is_none_of_the_stores_it_is_said_what_to_do
     assert problem.startswith(
         "the gateway key in environment variable HATCHWAY_GATEWAY_KEY is not the one of this store"
     )
-    assert "put gateway.key of a machine there that has the right one" in problem
+    assert "put gateway.key there from a machine that has the right one" in problem
     assert problem.endswith("run 'hatchway gateway-key rotate --step drop'")
     problem = str(former_authority(Path("/data/ca.pem")))
-    assert problem.startswith("the private CA in /data/ca.pem is not the one of this store: another took")
-    assert "ca.pem and ca.key there as they are in a later backup" in problem
+    assert problem.startswith("the private CA in /data/ca.pem is not the one of this store: it was replaced")
+    assert "ca.pem and ca.key there from a later backup" in problem
     assert problem.endswith("run 'hatchway ca rotate --step drop'")
 
 
@@ -320,7 +326,7 @@ def test_a_key_of_the_environment_is_not_followed(tmp_path: Path) -> None:
 
 def test_of_an_altered_check_it_is_said_how_to_mend_it_and_what_else_it_could_be() -> None:
     assert str(altered_check(Path("/data/master.key"), {}, 3, 4)) == (
-        "the master key in /data/master.key opens 3 of the store's 4 secrets, but not the "
-        "store's check of it. If it is the right one, that row was altered: run 'hatchway master-key "
-        "mend-check'. Else restore /data/master.key from a backup"
+        "the master key in /data/master.key opens 3 of the store's 4 secrets, but does not "
+        "match the store's check of it. If it is the right one, that row was altered: run 'hatchway "
+        "master-key mend-check'. Otherwise restore /data/master.key from a backup"
     )

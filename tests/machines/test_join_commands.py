@@ -85,7 +85,7 @@ def test_a_token_is_printed_once_with_what_to_type_on_the_new_machine(site: Site
     [
         (("--role", "gateway"), "give --machine-store-url, with the gateways' own database role"),
         (("--role", "king"), "--role 'king' is neither control nor gateway"),
-        (("--role", "control"), "other machines do not reach a store in SQLite: move to PostgreSQL first"),
+        (("--role", "control"), "other machines cannot reach a store in SQLite: move to PostgreSQL first"),
         (("--role", "control", "--vpc", "lab", "--machine-store-url", NOBODY_THERE), "--vpc"),
         (
             ("--role", "gateway", "--vpc", "nowhere", "--machine-store-url", NOBODY_THERE),
@@ -230,7 +230,7 @@ def test_no_control_plane_takes_the_place_of_a_first_machine_that_lives(
     try:
         refused = run(*command)
         assert refused.code == 1
-        assert f"the first machine lives: a control plane runs on {socket.gethostname()}" in refused.errors
+        assert f"the first machine still runs: its control plane on {socket.gethostname()}" in refused.errors
         assert "--force" in refused.errors
         assert got.machine.exists()
     finally:

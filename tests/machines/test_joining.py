@@ -474,7 +474,7 @@ def test_keys_that_were_rotated_since_a_backup_are_not_put_beside_a_database_of_
     restored, url = DataDirectory(tmp_path / "restored"), site.directory.store_url
     first = lead(site.plane, None, is_first=True)
     first.start()
-    with pytest.raises(CommandFailed, match="the first machine lives"):
+    with pytest.raises(CommandFailed, match="the first machine still runs"):
         restore_backup(backup, restored, url, now)
     first.stop()
     assert not restored.path.exists()
@@ -484,7 +484,7 @@ def test_keys_that_were_rotated_since_a_backup_are_not_put_beside_a_database_of_
     state = ca_state(site)
     with site.installation.store.write() as tx:
         tx.key_states.put(KeyState(kind=AUTHORITY, key_ids=("another",)))
-    with pytest.raises(CommandFailed, match="the private CA of the backup is none of the database's"):
+    with pytest.raises(CommandFailed, match="the database does not use the private CA of the backup"):
         restore_backup(backup, restored, url, now)
     with site.installation.store.write() as tx:
         tx.key_states.delete(AUTHORITY)
@@ -518,7 +518,7 @@ def test_what_cannot_be_joined_is_said_and_what_is_unfinished_is_listed_so(
     assert "let it join again with --again" in again.errors
     anew = run("join", "--again", site.token(Role.GATEWAY), "--data-dir", got)
     assert "or restart it if it is running" in anew.output
-    assert "is that of a gateway" in run("join-token", "list", "--data-dir", got).errors
+    assert "belongs to a gateway" in run("join-token", "list", "--data-dir", got).errors
     names = [each.name for each in list_machines(site.installation) if each.role is Role.GATEWAY]
     assert len(names) == 1
     for each in list_machines(site.installation):
@@ -528,7 +528,7 @@ def test_what_cannot_be_joined_is_said_and_what_is_unfinished_is_listed_so(
 def test_a_gateways_directory_is_said_to_be_one(site: Site, tmp_path: Path) -> None:
     result = site.join(tmp_path / "gw", Role.GATEWAY)
     with (
-        pytest.raises(CommandFailed, match="is that of a gateway, which has no master key"),
+        pytest.raises(CommandFailed, match="belongs to a gateway, which has no master key"),
         open_installation(DataDirectory(tmp_path / "gw"), None),
     ):
         pass

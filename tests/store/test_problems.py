@@ -90,7 +90,7 @@ def test_a_standby_is_called_one_that_may_only_be_read_and_not_damaged() -> None
     told = explain(problem)
     assert told is not None and "leads to the primary" in told
     shown = show_problem("postgresql://hatchway@db2.example/hatchway", problem)
-    assert "during recovery (the database may only be read" in shown
+    assert "during recovery (the database is read-only" in shown
     other = explain(InternalError("SELECT", {}, InternalError_("missing chunk number 0")))
     assert other == "the store is damaged: restore it from a backup"
 
@@ -112,7 +112,7 @@ def test_a_full_disk_is_called_so_when_sqlite_calls_it_an_input_output_error() -
     told = show_problem("sqlite:////srv/hatchway.db", problem)
     assert told.endswith("/srv/hatchway.db: disk I/O error (the store's disk is full: free some space there)")
     problem.sqlite_errorname = "SQLITE_IOERR_READ"
-    assert "mend it, or restore a backup" in show_problem("sqlite:////srv/hatchway.db", problem)
+    assert "repair it, or restore a backup" in show_problem("sqlite:////srv/hatchway.db", problem)
 
 
 def test_a_value_that_a_driver_does_not_take_is_no_problem_of_the_store(store: Store) -> None:

@@ -223,7 +223,7 @@ def test_a_running_program_notices_that_the_store_is_another_installations_and_g
         for use in (guarded.read, guarded.write, guarded.record):
             with pytest.raises(OtherInstallation) as caught, use():
                 pytest.fail("it went on")
-        assert "see where the store's URL leads" in str(explain(caught.value))
+        assert "check where the store's URL leads" in str(explain(caught.value))
         with store.write() as tx:
             tx.accounts.delete(account.id)
         watch.look()

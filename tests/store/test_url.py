@@ -89,7 +89,7 @@ def test_what_the_driver_says_is_told_when_it_holds_no_secret() -> None:
 
 def test_of_a_right_that_lacks_and_a_full_disk_it_is_told_what_to_do() -> None:
     for code, told in (
-        ("42501", "See the store's URL and the server's grants"),
+        ("42501", "Check the store's URL and the server's grants"),
         ("53100", "free some space"),
     ):
         original = Exception("permission denied for table users")

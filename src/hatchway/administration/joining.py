@@ -63,7 +63,7 @@ def create_join_token(
     """
     if store_url.startswith("sqlite"):
         raise BadUsage(
-            "other machines do not reach a store in SQLite: move to PostgreSQL first (docs/operating.md)"
+            "other machines cannot reach a store in SQLite: move to PostgreSQL first (docs/store.md)"
         )
     if (vpcs or endpoints) and role is not Role.GATEWAY:
         option = "--vpc" if vpcs else "--endpoint"

@@ -52,13 +52,13 @@ def backup(
         about = made.backup
         say(
             f"Backup of account {about.account} is in {target}",
-            f"Made by Hatchway {about.version}, the store's schema is {about.schema}; looked through, sound:",
+            f"Made by Hatchway {about.version} with store schema {about.schema}, and verified:",
         )
         for name, content in about.files.items():
             say(f"  {name:<12} {content.size:>12,} bytes")
         for note in made.notes:
-            say(f"Not in it: {note}")
-        say("It opens everything that the server can: keep it where only you can read it, encrypted")
+            say(f"Not included: {note}")
+        say("Whoever has it can act as the server: keep it encrypted, where only you can read it")
     if made.warning is not None:
         say(f"hatchway: {made.warning}", err=True)
 
@@ -97,11 +97,11 @@ def restore(
         return
     moment = f"{about.made_at:%Y-%m-%d %H:%M:%S} UTC"
     say(
-        f"Account {about.account} is in {data.path} again, as it was at {moment}",
-        "What was done after that is undone: keys that were deactivated or deleted since are good again",
+        f"Account {about.account} is restored in {data.path}, as of {moment}",
+        "Everything done after that is undone: keys deactivated or deleted since then are valid again",
         f"The files belong to {owner}",
     )
     if about.owner != owner:
         command = shlex.join(["chown", "-R", f"{about.owner}:", str(data.path)])
-        say(f"They belonged to {about.owner}: {command} if he is to run it")
+        say(f"They used to belong to {about.owner}. To have that user run the server: {command}")
     say(f"Next: hatchway serve --data-dir {shlex.quote(str(data.path))}")

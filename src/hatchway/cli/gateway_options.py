@@ -19,7 +19,7 @@ Gateway = Annotated[
         "--gateway",
         metavar="HOST:PORT",
         help="Where the gateway listens.",
-        show_default="127.0.0.1:443 if that may be had, else 127.0.0.1:8444",
+        show_default="127.0.0.1:443 if possible, otherwise 127.0.0.1:8444",
     ),
 ]
 GatewayTlsCert = Annotated[
@@ -149,7 +149,7 @@ MaxTunnels = Annotated[
         metavar="N",
         min=1,
         help="How many tunnels one gateway process carries at once.",
-        show_default="as many as there come",
+        show_default="no limit",
     ),
 ]
 Revocation = Annotated[

@@ -79,7 +79,7 @@ def create(
         given = machine_store_url
         if given is None and chosen is Role.GATEWAY:
             raise BadUsage(
-                "give --machine-store-url, with the gateways' own database role (docs/operating.md):"
+                "give --machine-store-url, with the gateways' own database role (docs/store.md):"
                 " a gateway has no need of what this server may do there"
             )
         made = joining.create_join_token(

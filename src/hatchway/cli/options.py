@@ -57,7 +57,7 @@ User = Annotated[
         metavar="NAME",
         help="The user to switch to permanently once the ports are bound. The data directory must"
         " belong to this user.",
-        show_default="the one who starts it",
+        show_default="the user who starts it",
     ),
 ]
 

@@ -48,18 +48,18 @@ def copy(
         say(json_format.dumps({**answer, **more}))
         return
     if copied.finished_at is not None:
-        say(f"Copied already, at {copied.finished_at} UTC: both were compared again")
+        say(f"Already copied at {copied.finished_at} UTC: compared both stores again")
     if copied.went_on:
-        say("Went on with what an attempt before had copied")
+        say("Continued an earlier attempt")
     for name, each in copied.tables.items():
         if each.rows:
             rows = "row" if each.rows == 1 else "rows"
             say(f"  {name:<24} {each.rows:>12,} {rows:<4}  {each}")
     say(
-        f"Account {copied.account} is in {copied.target}, in every table as many rows as in {copied.source},"
-        " with the same digest",
-        "Next: start the servers with --store-url, or HATCHWAY_STORE_URL, of the copy,"
-        " and see that the former store is not served again",
+        f"Account {copied.account} is now in {copied.target}. Each table has as many rows as in"
+        f" {copied.source}, with the same digest",
+        "Next: start the servers with --store-url, or HATCHWAY_STORE_URL, of the copy."
+        " Make sure that no server uses the old store again",
     )
 
 

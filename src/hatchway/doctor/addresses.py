@@ -59,7 +59,7 @@ def trusting(ca_certificate: Path | None) -> ssl.SSLContext:
         with as_owner_of(ca_certificate.absolute().parent):
             return ssl.create_default_context(cafile=str(ca_certificate))
     except ssl.SSLError:
-        raise NoAuthority(f"{ca_certificate} holds no certificate in PEM form") from None
+        raise NoAuthority(f"{ca_certificate} contains no PEM certificate") from None
     except OSError as problem:
         raise NoAuthority(f"{ca_certificate}: {problem.strerror}") from None
 
@@ -124,18 +124,17 @@ def check_name(name: str) -> Iterator[Finding]:
     if not addresses:
         yield error(
             f"name {name}",
-            "it is not known here: no client finds the gateway by it",
-            "have it in the DNS with the gateway's address (or in /etc/hosts of every client)",
+            "it does not resolve here: clients cannot find the gateway",
+            "add it to the DNS, with the gateway's address (or to /etc/hosts on every client)",
         )
     elif all(ip_address(each.partition("%")[0]).is_loopback for each in addresses):
         yield warning(
             f"name {name}",
-            f"it leads to {', '.join(addresses)}: from other machines nobody finds the gateway by it",
-            "for clients elsewhere, make the installation with --gateway-dns-name, or give its VPCs a"
-            " gateway_dns_name (docs/fleet.md)",
+            f"it resolves to {', '.join(addresses)}: no other machine can reach the gateway by this name",
+            "for clients on other machines, set gateway_dns_name in the fleet file (docs/certificates.md)",
         )
     else:
-        yield ok(f"name {name}", f"it leads to {', '.join(addresses[:4])}")
+        yield ok(f"name {name}", f"it resolves to {', '.join(addresses[:4])}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ def check_api(
         return ApiSeen((error(what, f"{where}: {_why(problem)}", _advice(problem, what, host)),), None)
     if ready.status != http.HTTPStatus.OK:
         found.append(
-            error(what, f"{where} answers, and says that it is not ready", "see its log: it names the reason")
+            error(what, f"{where} answers, but is not ready", "look into its log, which names the reason")
         )
     else:
         found.append(ok(what, f"{where} is ready"))
@@ -178,7 +177,7 @@ def check_gateway(
     by that proxy, which looks the name up itself, where they have to go by one."""
     what = f"gateway {name}"
     if proxy is None and not resolve(name):
-        yield unknown(what, "its name is not known here")
+        yield unknown(what, "not checked: its name does not resolve here")
         return
     wanted = HTTPS_PORT if port is None else port
     try:
@@ -187,7 +186,7 @@ def check_gateway(
         yield error(what, f"port {wanted}: {_why(problem)}", _advice(problem, "gateway", name))
         return
     if _GATEWAY_SAYS.encode() not in answer.body:
-        yield error(what, f"what listens at port {wanted} is no gateway of Hatchway's", "find out what does")
+        yield error(what, f"what listens at port {wanted} is not a Hatchway gateway", "find out what it is")
         return
     yield ok(what, f"it answers at port {wanted}")
     yield _certificate(f"certificate of {name}", answer.until, now)
@@ -196,17 +195,17 @@ def check_gateway(
     if wanted != HTTPS_PORT:
         yield warning(
             what,
-            f"it listens at port {wanted}, and the AWS CLI connects to 443 alone",
-            "start it with --gateway ADDRESS:443, or have a load balancer lead 443 to it; 'hatchway' finds"
-            " any port",
+            f"it listens at port {wanted}, but the AWS CLI connects only to port 443",
+            "start it with --gateway ADDRESS:443, or have a load balancer forward port 443 to it; 'hatchway'"
+            " itself works with any port",
         )
     try:
         get(name, wanted, "/", trusting(None), proxy=proxy)
     except ssl.SSLError:
         yield warning(
             "system trust",
-            f"this machine does not trust the certificate of {name}: tunnels of an AWS CLI here would hang",
-            "where the AWS CLI is used: hatchway trust install --ca-certificate FILE (docs/connecting.md)",
+            f"this machine does not trust the certificate of {name}: the AWS CLI's tunnels would hang here",
+            "if the AWS CLI is used here: hatchway trust install --ca-certificate FILE (docs/connecting.md)",
         )
     except (OSError, http.client.HTTPException, ValueError) as problem:
         yield unknown("system trust", f"{name}: {_why(problem)}")
@@ -229,7 +228,7 @@ def check_covered(
             # Told where it is looked at by its own name.
             return
         else:
-            yield ok(f"certificate for {name}", f"what listens at {host}:{port} has one")
+            yield ok(f"certificate for {name}", f"the server at {host}:{port} has one")
 
 
 def _certificate(check: str, until: datetime, now: datetime) -> Finding:
@@ -237,11 +236,11 @@ def _certificate(check: str, until: datetime, now: datetime) -> Finding:
     if until - now < RENEW_BEFORE:
         return warning(
             check,
-            f"it ends in {counted(days, 'day')}, on {until:%Y-%m-%d}",
-            "put a new one in its place and send the server a SIGHUP; where the private CA issues it, the"
-            " server's log says why it has not done so",
+            f"it expires in {counted(days, 'day')}, on {until:%Y-%m-%d}",
+            "replace it and send the server a SIGHUP; if the private CA issues it, the server's log says why"
+            " it was not renewed",
         )
-    return ok(check, f"it is good for {counted(days, 'day')} more")
+    return ok(check, f"it is valid for another {counted(days, 'day')}")
 
 
 def _gateway_port(answer: Answer) -> int | None:
@@ -259,42 +258,42 @@ def _why(problem: Exception) -> str:
     if isinstance(problem, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {problem.verify_message}".rstrip(".")
     if isinstance(problem, ssl.SSLError):
-        return "what listens there speaks no TLS"
+        return "what listens there does not speak TLS"
     if isinstance(problem, TimeoutError):
         return f"no answer within {TIMEOUT:.0f} seconds"
     if isinstance(problem, socket.gaierror):
-        return "this name is not known here"
+        return "this name does not resolve here"
     if isinstance(problem, ProxyFailed):
         return str(problem)
     if isinstance(problem, OSError):
         return problem.strerror or type(problem).__name__
-    return "what listens there speaks no HTTP"
+    return "what listens there does not speak HTTP"
 
 
 def _advice(problem: Exception, plane: str, name: str) -> str:
     if isinstance(problem, ssl.SSLCertVerificationError):
         if problem.verify_code in _MISMATCHES:
             return (
-                f"have {name} in the certificate: --api-name {name} for the API with the private CA, else a"
-                " certificate of your own that has it"
+                f"get {name} into the certificate: with --api-name {name} if the private CA issues the API's,"
+                " otherwise with a certificate of your own for this name"
             )
         if problem.verify_code in _OUT_OF_TIME:
             return (
-                "see that this machine's clock is right, and the server's; where the private CA issues it,"
-                " the server renews it by itself when it starts, or its log says why not; else put another in"
-                " its place and reload the server (SIGHUP)"
+                "check this machine's clock and the server's; if the private CA issues it, the server renews"
+                " it when it starts, or its log says why not; otherwise replace it and reload the server"
+                " (SIGHUP)"
             )
         if problem.verify_code == _SELF_SIGNED:
             return (
                 "it is self-signed: have this machine trust it (hatchway trust install --ca-certificate"
-                " FILE), or a CA issue another"
+                " FILE), or have a CA issue another"
             )
-        return "give the CA that it comes from, put the whole chain into its file, or renew it"
+        return "give the CA that issued it, put the whole chain into its file, or renew it"
     if isinstance(problem, NoAuthority):
         return "give a CA certificate that can be read"
     if isinstance(problem, ProxyFailed):
-        return "docs/connecting.md says what each of these means"
-    return f"start the {plane}, or see what is between: a firewall, another address, another port"
+        return "docs/connecting.md explains what each of these means"
+    return f"start the {plane}, or find what is in the way: a firewall, another address, another port"
 
 
 _OUT_OF_TIME: Final = frozenset({9, 10})

@@ -24,7 +24,7 @@ def examine_client(profile: Profile) -> Iterator[Finding]:
         url, ca_bundle = urlsplit(profile.endpoint_url("ec2")), profile.ca_bundle
         key = profile.credentials().access_key_id
     except ClientError as problem:
-        yield error("profile", str(problem), "docs/connecting.md says what a profile needs")
+        yield error("profile", str(problem), "docs/connecting.md explains what a profile needs")
         return
     yield ok("profile", f"access key {key}, region {profile.region}, API {url.geturl()}")
     ca_certificate = None if ca_bundle is None else Path(ca_bundle)
@@ -44,14 +44,14 @@ def examine_client(profile: Profile) -> Iterator[Finding]:
         with api_errors("DescribeInstanceConnectEndpoints"):
             described = profile.api("ec2").describe_instance_connect_endpoints()["InstanceConnectEndpoints"]
     except ClientError as problem:
-        yield error("credentials", str(problem), "docs/connecting.md says what each of these means")
+        yield error("credentials", str(problem), "docs/connecting.md explains what each of these means")
         return
     names = sorted({str(endpoint["DnsName"]) for endpoint in described})
     if not names:
         yield warning(
             "endpoints",
-            "you see none: there is no way to any host",
-            "ask for one, or for a policy that shows it",
+            "you can see none, so you can reach no host",
+            "ask for one, or for a policy that lets you see it",
         )
     for name in names:
         proxy = proxy_for(name, HTTPS_PORT if api.gateway_port is None else api.gateway_port)
@@ -62,4 +62,4 @@ def examine_client(profile: Profile) -> Iterator[Finding]:
 def _told_of(proxy: str | None, host: str) -> Iterator[Finding]:
     if proxy is not None:
         at = urlsplit(proxy)
-        yield ok("proxy", f"the way to {host} is by {at.scheme}://{at.hostname}:{at.port}")
+        yield ok("proxy", f"{host} is reached through {at.scheme}://{at.hostname}:{at.port}")

@@ -63,19 +63,19 @@ def check_files(directory: DataDirectory) -> Iterator[Finding]:
         if (mode := _mode(path)) is not None and mode & beyond
     ]
     for path, mode in open_to_others:
-        theft = "where a stranger could read it: SECURITY.md, on what each theft yields"
+        theft = 'if a stranger may have read it, see SECURITY.md, "What each theft yields"'
         if path.is_symlink():
             target = os.path.realpath(path)
             yield error(
                 "files",
-                f"{path} leads to {target}, which is open to other users of this machine",
-                f"chmod {mode:o} {shlex.quote(target)}, unless somebody else reads it: then put a copy of it,"
-                f" of mode 600, in the place of {path}; {theft}",
+                f"{path} is a link to {target}, which other users of this machine can access",
+                f"chmod {mode:o} {shlex.quote(target)}, unless somebody else has to read it: then replace"
+                f" {path} by a copy with mode 600; {theft}",
             )
         else:
             yield error(
                 "files",
-                f"{path} is open to other users of this machine",
+                f"other users of this machine can access {path}",
                 f"chmod {mode:o} {shlex.quote(str(path))}; {theft}",
             )
     # Where a link leads, whoever has made it has chosen whose it is.
@@ -87,12 +87,13 @@ def check_files(directory: DataDirectory) -> Iterator[Finding]:
     for path in strangers:
         yield error(
             "files",
-            f"{path} belongs to {_user(_owner(path))}, and the directory to {_user(owner.st_uid)}",
+            f"{path} belongs to {_user(_owner(path))}, but the directory to {_user(owner.st_uid)}",
             f"chown {_user(owner.st_uid)}: {shlex.quote(str(path))}",
         )
     if not open_to_others and not strangers:
         yield ok(
-            "files", f"{directory.path} is {_user(owner.st_uid)}'s, and its secrets are open to nobody else"
+            "files",
+            f"{directory.path} belongs to {_user(owner.st_uid)}, and nobody else can access its secrets",
         )
 
 
@@ -103,16 +104,16 @@ def check_disk(directory: DataDirectory) -> Iterator[Finding]:
     except OSError as problem:
         yield unknown("disk", f"{directory.path}: {problem.strerror}")
         return
-    seen = f"{free / _GIB:.1f} GiB are free where {directory.path} is"
+    seen = f"{free / _GIB:.1f} GiB are free on the disk of {directory.path}"
     if free < _FULL:
         yield error(
             "disk",
-            f"it is full where {directory.path} is: {free // _MIB} MiB are free",
-            "make room now: what cannot be recorded is not done, so that no tunnel is opened, and nothing is"
-            " changed by calls or commands, revocations included. Servers that run go on by themselves then",
+            f"the disk of {directory.path} is full: {free // _MIB} MiB are free",
+            "free some space now: what cannot be recorded is not done, so no tunnel opens, and no call or"
+            " command can change anything or revoke access. Running servers then continue by themselves",
         )
     elif free < _LEAST_FREE:
-        yield warning("disk", seen, "make room: a tunnel that cannot be recorded is not opened")
+        yield warning("disk", seen, "free some space: a tunnel that cannot be recorded is not opened")
     else:
         yield ok("disk", seen)
 
@@ -145,21 +146,25 @@ def check_certificate_file(path: Path, now: datetime) -> Iterator[Finding]:
     """What is wrong with the certificate that the API shows, of which a client may be told something else: of
     one that is self-signed, not that it has ended."""
     check = "certificate"
-    replace = "put another in its place and reload the server (SIGHUP)"
+    replace = "replace it and reload the server (SIGHUP)"
     try:
         certificate = x509.load_pem_x509_certificate(read_as_owner(path))
     except OSError as problem:
-        yield error(check, f"{path}: {problem.strerror}", f"{replace}; until then it shows what it had read")
+        yield error(
+            check,
+            f"{path}: {problem.strerror}",
+            f"{replace}; until then the server uses the one it has loaded",
+        )
         return
     except ValueError:
-        yield error(check, f"{path} holds no certificate in PEM form that can be read", replace)
+        yield error(check, f"{path} contains no valid PEM certificate", replace)
         return
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    clock = "see that this machine's clock is right; if it is,"
+    clock = "check this machine's clock; if it is right,"
     if end < now:
-        yield error(check, f"{path} ended on {end:%Y-%m-%d}, so that clients refuse it", f"{clock} {replace}")
+        yield error(check, f"{path} expired on {end:%Y-%m-%d}, so clients refuse it", f"{clock} {replace}")
     elif begin > now:
-        seen = f"{path} is good from {begin:%Y-%m-%d %H:%M} UTC on, and clients refuse it until then"
+        seen = f"{path} is not valid before {begin:%Y-%m-%d %H:%M} UTC, and clients refuse it until then"
         yield error(check, seen, f"{clock} {replace}")
 
 
@@ -167,11 +172,11 @@ def _check_sqlite(installation: Installation) -> Iterator[Finding]:
     size = 0
     with suppress(OSError):
         size = installation.directory.store.stat().st_size
-    whole = "with this version's schema and master key"
+    whole = "has this version's schema and the right master key"
     if size > _LARGEST_LOOKED_THROUGH:
-        yield ok("store", f"it opens, {whole}")
+        yield ok("store", f"it opens, and {whole}")
         yield unknown(
-            "store", f"whether its {size / _GIB:.1f} GiB are sound was not looked at: 'hatchway backup' does"
+            "store", f"its {size / _GIB:.1f} GiB were not checked for damage: 'hatchway backup' does that"
         )
         return
     until = time.monotonic() + _LONGEST_LOOK
@@ -184,19 +189,17 @@ def _check_sqlite(installation: Installation) -> Iterator[Finding]:
         except sa.exc.OperationalError as problem:
             if getattr(problem.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
                 raise
-            yield ok("store", f"it opens, {whole}")
+            yield ok("store", f"it opens, and {whole}")
             yield unknown(
-                "store", "whether all of it is sound would take long to see: 'hatchway backup' does it"
+                "store", "checking all of it for damage would take too long: 'hatchway backup' does that"
             )
             return
         finally:
             raw.set_progress_handler(None, 0)
     if answers == ["ok"]:
-        yield ok("store", f"it is sound, {whole}")
+        yield ok("store", f"it is undamaged, and {whole}")
     else:
-        yield error(
-            "store", f"it is damaged: {answers[0]}", 'restore a backup (docs/operating.md, "Restore")'
-        )
+        yield error("store", f"it is damaged: {answers[0]}", "restore a backup (docs/backup.md)")
 
 
 def _mode(path: Path) -> int | None:

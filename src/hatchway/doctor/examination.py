@@ -68,7 +68,7 @@ def _check_planes(
         yield warning(
             "API",
             "no server has run with this data directory",
-            f"hatchway serve --data-dir {shlex.quote(str(directory.path))}",
+            f"start one: hatchway serve --data-dir {shlex.quote(str(directory.path))}",
         )
         return
     now = datetime.now(UTC)
@@ -85,7 +85,9 @@ def _check_planes(
     for name in _names_of_gateways(installation):
         yield from check_name(name)
         if api.gateway_port is None:
-            yield unknown(f"gateway {name}", "the API, which knows the gateways' port, did not answer")
+            yield unknown(
+                f"gateway {name}", "not checked: the API, which knows the gateways' port, did not answer"
+            )
         else:
             yield from check_gateway(name, api.gateway_port, own_ca, now)
 
@@ -102,8 +104,8 @@ def _check_number_of_names(directory: DataDirectory, installation: Installation)
     if left_out:
         yield warning(
             "names of gateways",
-            f"the server's certificate cannot have {len(left_out)} of {len(names)}, such as {left_out[0]}:"
-            " clients that use these refuse to connect",
+            f"the server's certificate has no room for {len(left_out)} of {len(names)}, such as"
+            f" {left_out[0]}: clients that use these names refuse to connect",
             TOO_MANY_NAMES,
         )
 

@@ -22,30 +22,30 @@ _CONNTRACK_FULL: Final = 0.8
 def check_clock() -> Iterator[Finding]:
     """Whether something keeps this machine's clock right (adjtimex(2))."""
     if not sys.platform.startswith("linux"):
-        yield unknown("clock", "whether something keeps the clock right can be told on Linux alone")
+        yield unknown("clock", "whether the clock is synchronized can only be determined on Linux")
         return
     kept = kept_right()
     if kept is None:
-        yield unknown("clock", "the kernel does not tell whether something keeps the clock right")
+        yield unknown("clock", "the kernel does not report whether the clock is synchronized")
     elif not kept:
         yield warning(
             "clock",
-            "the kernel does not know of anything that keeps the clock right",
-            "see that chrony or systemd-timesyncd runs, here or on the machine that this one runs on:"
-            " requests of clients whose clock is more than five minutes off this one are refused",
+            "as far as the kernel knows, nothing synchronizes the clock",
+            "run chrony or systemd-timesyncd, here or on the machine that hosts this one: requests are"
+            " refused if the client's clock differs from this one by more than five minutes",
         )
     else:
-        yield ok("clock", "something keeps it right")
+        yield ok("clock", "it is synchronized")
 
 
 def check_core() -> Iterator[Finding]:
     """Whether gateways carry bytes by compiled code: slower without, nothing else."""
     if CORE is not None:
-        yield ok("core", f"gateways carry bytes by the compiled core, with {CORE.OPENSSL}")
+        yield ok("core", f"gateways use the compiled core, with {CORE.OPENSSL}")
     elif IS_BUILT:
-        yield warning("core", "gateways carry bytes by Python, though there is a compiled core", PROBLEM)
+        yield warning("core", "gateways carry bytes in Python, although there is a compiled core", PROBLEM)
     else:
-        yield ok("core", "gateways carry bytes by Python: no compiled core was built (docs/gateway.md)")
+        yield ok("core", "gateways carry bytes in Python: the compiled core was not built (docs/gateway.md)")
 
 
 def check_skew(name: str, there: datetime, here: datetime) -> Finding:
@@ -54,10 +54,12 @@ def check_skew(name: str, there: datetime, here: datetime) -> Finding:
     if apart > CLOCK_SKEW:
         return error(
             "clock",
-            f"this machine and {name} are {round(apart.total_seconds())} s apart",
-            "set the clock that is wrong: requests are refused when they are more than five minutes apart",
+            f"the clocks of this machine and {name} differ by {round(apart.total_seconds())} s",
+            "set the clock that is wrong: requests are refused if the clocks differ by more than five"
+            " minutes",
         )
-    return ok("clock", f"this machine and {name} are at most {max(1, round(apart.total_seconds()))} s apart")
+    seconds = max(1, round(apart.total_seconds()))
+    return ok("clock", f"the clocks of this machine and {name} differ by at most {seconds} s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +109,12 @@ def check_open_files(processes: list[ServerProcess]) -> Iterator[Finding]:
         # A server raises its soft limit to the hard one, which it may have done already where one runs.
         limit, who = resource.getrlimit(resource.RLIMIT_NOFILE)[1], "a server started from here"
     if limit == resource.RLIM_INFINITY or limit >= _FILES_WANTED:
-        yield ok("open files", f"{who} may have {limit} files open")
+        yield ok("open files", f"{who} may open {limit} files")
     else:
         yield warning(
             "open files",
-            f"{who} may have {limit} files open, of which each tunnel needs two",
-            "give it LimitNOFILE=1048576 (systemd), or ulimit -Hn 1048576 before it starts",
+            f"{who} may open {limit} files, and each tunnel needs two",
+            "set LimitNOFILE=1048576 (systemd), or run ulimit -Hn 1048576 before you start it",
         )
 
 
@@ -122,8 +124,8 @@ def check_kernel(proc: Path = Path("/proc")) -> Iterator[Finding]:
     if backlog is not None and backlog < _BACKLOG_WANTED:
         yield warning(
             "accept queue",
-            f"net.core.somaxconn is {backlog}: of more connections that come at once the rest are dropped",
-            "sysctl net.core.somaxconn=4096, and the same in /etc/sysctl.d",
+            f"net.core.somaxconn is {backlog}: if more connections arrive at once, the rest are dropped",
+            "run sysctl net.core.somaxconn=4096, and put the same into /etc/sysctl.d",
         )
     elif backlog is not None:
         yield ok("accept queue", f"net.core.somaxconn is {backlog}")
@@ -133,7 +135,7 @@ def check_kernel(proc: Path = Path("/proc")) -> Iterator[Finding]:
             "local ports",
             f"a gateway can have {ports[1] - ports[0] + 1} tunnels to one port of one host at once"
             " (net.ipv4.ip_local_port_range)",
-            "sysctl net.ipv4.ip_local_port_range='32768 60999', and the same in /etc/sysctl.d",
+            "run sysctl net.ipv4.ip_local_port_range='32768 60999', and put the same into /etc/sysctl.d",
         )
     elif len(ports) == 2:
         yield ok("local ports", f"net.ipv4.ip_local_port_range is {ports[0]} to {ports[1]}")
@@ -142,8 +144,9 @@ def check_kernel(proc: Path = Path("/proc")) -> Iterator[Finding]:
     if most and count is not None and count >= most * _CONNTRACK_FULL:
         yield warning(
             "connection tracking",
-            f"{count} of {most} connections are in the kernel's table, which drops packets when it is full",
-            "sysctl net.netfilter.nf_conntrack_max to twice as many, and the same in /etc/sysctl.d",
+            f"the kernel's table has {count} of at most {most} connections, and drops packets when it is"
+            " full",
+            "double net.netfilter.nf_conntrack_max with sysctl, and in /etc/sysctl.d",
         )
     elif most and count is not None:
         yield ok("connection tracking", f"{count} of {most} connections")

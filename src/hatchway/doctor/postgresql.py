@@ -15,7 +15,7 @@ from hatchway.doctor.machine import check_skew
 from hatchway.store.change_feed.notifications import QUEUE_LIMIT, QUEUE_USAGE, queue_problem
 
 _DURABLE: Final = (
-    ("synchronous_commit", "alter the role or the database"),
+    ("synchronous_commit", "for the role or the database"),
     ("fsync", "in postgresql.conf"),
     ("full_page_writes", "in postgresql.conf"),
 )
@@ -52,21 +52,23 @@ def check_postgresql(connection: Connection) -> Iterator[Finding]:
     """
     version, there = connection.execute(text("select current_setting('server_version'), now()")).one()
     yield ok(
-        "store", f"PostgreSQL {str(version).split()[0]} answers, with this version's schema and master key"
+        "store",
+        f"PostgreSQL {str(version).split()[0]} answers, and has this version's schema and the right"
+        " master key",
     )
     yield check_skew("PostgreSQL", there, datetime.now(UTC))
     for setting, where in _DURABLE:
         if str(connection.execute(text(f"show {setting}")).scalar_one()) == "off":
             yield error(
                 "durability",
-                f"PostgreSQL says {setting} = off: what was acknowledged may be lost when it crashes",
-                f"{where}: set {setting} to on",
+                f"PostgreSQL has {setting} = off: acknowledged changes may be lost if it crashes",
+                f"set {setting} to on, {where}",
             )
     if connection.exec_driver_sql(_ANYBODY_MAKES_FUNCTIONS).scalar_one():
         yield error(
             "database roles",
-            "every role, a gateway's too, may make functions that the control plane would call",
-            "as a superuser: REVOKE CREATE ON SCHEMA public FROM PUBLIC (docs/operating.md)",
+            "every role, including the gateways', may create functions that the control plane would call",
+            "run as a superuser: REVOKE CREATE ON SCHEMA public FROM PUBLIC (docs/store.md)",
         )
     yield from _check_standbys(connection)
     usage = connection.exec_driver_sql(QUEUE_USAGE).scalar_one()
@@ -78,9 +80,9 @@ def check_postgresql(connection: Connection) -> Iterator[Finding]:
         yield warning(
             "transactions",
             f"a session of {user} ({application or 'unnamed'}, pid {pid}) has been in a transaction since"
-            f" {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC: the room of what is deleted meanwhile is not"
-            " used again, and others may wait for what it has locked",
-            f"if it is no backup, end it: SELECT pg_terminate_backend({pid})",
+            f" {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC: meanwhile the space of deleted rows cannot be"
+            " reused, and others may wait for its locks",
+            f"unless it is a backup, end it: SELECT pg_terminate_backend({pid})",
         )
 
 
@@ -89,14 +91,14 @@ def _check_standbys(connection: Connection) -> Iterator[Finding]:
     if names and not standbys:
         yield error(
             "standby",
-            f"commits wait for a standby (synchronous_standby_names = {names}), and none is connected",
-            "start it; while there is none: ALTER SYSTEM SET synchronous_standby_names = '', SELECT"
+            f"commits wait for a standby (synchronous_standby_names = {names}), but none is connected",
+            "start it; as long as there is none: ALTER SYSTEM SET synchronous_standby_names = '', then SELECT"
             " pg_reload_conf()",
         )
     for slot, kept in connection.execute(_KEPT_FOR_OTHERS, {"most": _MOST_KEPT}):
         yield warning(
             "standby",
-            f"{int(kept) / _GIB:.1f} GiB of PostgreSQL's log are kept for the slot {slot}, which nobody"
-            " reads: it grows until the disk is full",
+            f"{int(kept) / _GIB:.1f} GiB of PostgreSQL's write-ahead log are kept for the slot {slot}, which"
+            " nobody reads: it grows until the disk is full",
             f"start its reader, or if that is permanently gone: SELECT pg_drop_replication_slot('{slot}')",
         )

@@ -36,9 +36,10 @@ def check_registered_hosts(installation: Installation) -> Iterator[Finding]:
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     yield unknown(
         "hosts that registered themselves",
-        f"{len(found)} did so with an older version, so that tunnels to them open also where gateways keep"
-        f" them away otherwise (--never-target): {', '.join(named)}{more}",
-        "where one is not at an address of its own: hatchway instance deregister, and have it enroll again",
+        f"{len(found)} did so with an older version, so tunnels to them open even to addresses that"
+        f" --never-target excludes: {', '.join(named)}{more}",
+        "if one of them has an address that is not its own: hatchway instance deregister, then enroll"
+        " it again",
     )
 
 

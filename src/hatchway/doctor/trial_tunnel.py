@@ -50,11 +50,9 @@ def check_trial_tunnel() -> Iterator[Finding]:
         )
         return
     if came_back:
-        yield ok(_CHECK, f"{BYTES >> 20} MiB went through a tunnel on loopback and came back as they were")
+        yield ok(_CHECK, f"{BYTES >> 20} MiB went through a tunnel on loopback and came back unchanged")
     else:
-        yield error(
-            _CHECK, "what came back through a tunnel on loopback was not what was sent", "please report this"
-        )
+        yield error(_CHECK, "data came back changed through a tunnel on loopback", "please report this")
 
 
 def _carry(down: ExitStack, sent: bytes) -> bool:
@@ -165,7 +163,7 @@ def _serve(
     words = server.stdout.readline().split()
     if words[:1] != ["ready"]:
         errors = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise CommandFailed(f"the server does not start: {errors[-1] if errors else 'no word from it'}")
+        raise CommandFailed(f"the server did not start: {errors[-1] if errors else 'it said nothing'}")
     return dict(word.split("=", 1) for word in words[1:])
 
 

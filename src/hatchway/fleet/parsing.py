@@ -20,14 +20,14 @@ from hatchway.fleet.text import MAX_VALUES, read_text
 
 _ABOUT_QUOTAS: Final = {
     "endpoints_per_account": "Endpoints that users may create through the API.",
-    "endpoints_per_vpc": "The same within each VPC.",
-    "endpoints_per_subnet": "The same within each subnet.",
+    "endpoints_per_vpc": "Endpoints that users may create in each VPC through the API.",
+    "endpoints_per_subnet": "Endpoints that users may create in each subnet through the API.",
     "tunnels_per_endpoint": "Tunnels that an endpoint may have open at once.",
-    "tunnels_per_principal": "Tunnels that a user may have open at once; 0 is no bound.",
-    "max_tunnel_duration": "Seconds that a tunnel may last, where whoever opens it asks for them.",
+    "tunnels_per_principal": "Tunnels that a user may have open at once; 0 means no limit.",
+    "max_tunnel_duration": "The longest that a client may ask a tunnel to last, in seconds.",
     "vpcs_per_account": "VPCs that users may create through the API.",
-    "subnets_per_vpc": "The same of subnets, within each VPC.",
-    "security_groups_per_account": "The same of security groups.",
+    "subnets_per_vpc": "Subnets that users may create in each VPC through the API.",
+    "security_groups_per_account": "Security groups that users may create through the API.",
     "rules_per_security_group": "Rules that users may give a group through the API, in each direction.",
     "users_per_account": "Users that the account may have through the API.",
 }

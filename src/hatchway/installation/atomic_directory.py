@@ -156,7 +156,9 @@ def _lock(descriptor: int, directory: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise CommandFailed(f"another command is filling {directory}: let it end, or give another") from None
+        raise CommandFailed(
+            f"another command is writing to {directory}: wait until it ends, or give another directory"
+        ) from None
 
 
 def refuse_others(directory: Path, names: Sequence[str]) -> None:
@@ -170,7 +172,8 @@ def refuse_others(directory: Path, names: Sequence[str]) -> None:
     if names:
         some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
         raise CommandFailed(
-            f"{directory} is not empty, it holds {some}: give a directory that is, or that is not there yet"
+            f"{directory} is not empty, it contains {some}: give an empty directory, or one that does not"
+            " exist yet"
         )
 
 

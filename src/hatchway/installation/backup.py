@@ -141,9 +141,9 @@ def _record(installation: Installation, target: Path, backup: Backup, now: datet
             record(tx, installation.account, now, "CreateBackup", parameters=parameters, answer=answer)
     except (SQLAlchemyError, StoreBusy, TransactionEnded) as problem:
         # A store that can no longer be written is one that has to be backed up.
-        said = "the backup is made, but not recorded in the audit trail"
+        said = "the backup was made, but not recorded in the audit trail"
         if backup.schema < own_schema():
-            return f"{said}: the store is of an older version, schema {backup.schema}, as before an upgrade"
+            return f"{said}: the store still has the older schema {backup.schema}"
         return f"{said}: {explain(problem) or 'see the store'}"
     return None
 
@@ -152,10 +152,10 @@ def _notes(directory: DataDirectory, store_url: str | None, backup: Backup) -> I
     """What a restore takes that is not in the backup."""
     if backup.store == POSTGRESQL:
         name = show_store(store_url or "")
-        yield f"the store, database {name}: dump it now as well, with pg_dump --format=custom"
+        yield f"the store, which is the database {name}: dump it now too, with pg_dump --format=custom"
     for kind in (MASTER_KEY, GATEWAY_KEY):
         if kind.variable in os.environ:
-            yield f"the {kind.name}, which {kind.variable} holds: keep it, and set it where you restore"
+            yield f"the {kind.name}, which is in {kind.variable}: keep it, and set it when you restore"
     missing = [directory.ca_key, directory.ca_certificate, directory.server_certificate]
     for path in missing:
         if path.name not in backup.files:
@@ -169,8 +169,8 @@ def _others(directory: DataDirectory, backup: Backup) -> Iterator[str]:
         if path.name in known or path.name.startswith(".") or path.name.endswith(_NOT_OURS):
             continue
         if path == directory.audit_log:
-            yield f"{path.name}: each of its events is in the store"
+            yield f"{path.name}, because the store has all its events"
         elif path in (directory.machine, directory.store_location):
-            yield f"{path.name}: a machine that joined and is lost joins again"
+            yield f"{path.name}, because another machine joins if this one is lost"
         else:
-            yield f"{path.name}, which is none of Hatchway's files"
+            yield f"{path.name}, which is not one of Hatchway's files"

@@ -114,22 +114,22 @@ class Backup:
             said = json.loads(read_small(path))
         except (FileNotFoundError, NotADirectoryError):
             raise BadUsage(
-                f"{directory} holds no backup, or one that was never finished: it has no {LIST}"
+                f"{directory} contains no backup, or an unfinished one: it has no {LIST}"
             ) from None
         except (ValueError, RecursionError):
-            raise _damaged(path, "it is no JSON") from None
+            raise _damaged(path, "not JSON") from None
         except OSError as problem:
             raise CommandFailed(f"cannot read {path}: {problem.strerror}") from problem
         if not isinstance(said, dict) or not isinstance(said.get("format"), int):
-            raise _damaged(path, "it is no list of a backup")
+            raise _damaged(path, "not the list of a backup")
         if said["format"] > FORMAT:
             raise CommandFailed(
-                f"{directory} was made by a newer Hatchway: restore it with that one or a newer"
+                f"{directory} was made by a newer version of Hatchway: restore it with that version or later"
             )
         try:
             return _backup(said)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
-            raise _damaged(path, "what it says is incomplete") from None
+            raise _damaged(path, "incomplete") from None
 
 
 def read_small(path: Path) -> bytes:
@@ -142,7 +142,7 @@ def read_small(path: Path) -> bytes:
     with os.fdopen(open_file(path), "rb") as file:
         content = file.read(LARGEST_OF_SMALL + 1)
     if len(content) > LARGEST_OF_SMALL:
-        raise CommandFailed(f"{path} is larger than such a file can be")
+        raise CommandFailed(f"{path} is too large for such a file")
     return content
 
 
@@ -157,7 +157,7 @@ def open_file(path: Path) -> int:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise CommandFailed(f"{path} is no file")
+        raise CommandFailed(f"{path} is not a regular file")
     return descriptor
 
 
@@ -179,7 +179,7 @@ def check_files(directory: Path, backup: Backup) -> None:
         CommandFailed: one is not.
     """
     if backup.store == SQLITE and STORE not in backup.files:
-        raise _damaged(directory / LIST, f"it lacks {STORE}")
+        raise _damaged(directory / LIST, f"{STORE} is not in it")
     for name, content in backup.files.items():
         path = directory / name
         try:
@@ -191,7 +191,7 @@ def check_files(directory: Path, backup: Backup) -> None:
         except OSError as problem:
             raise CommandFailed(f"cannot read {path}: {problem.strerror}") from problem
         if found != content:
-            raise _damaged(path, "it is not what was backed up")
+            raise _damaged(path, "its content is not what was backed up")
 
 
 def check_keys(directory: Path, backup: Backup, environment: Mapping[str, str]) -> Vault:
@@ -208,19 +208,19 @@ def check_keys(directory: Path, backup: Backup, environment: Mapping[str, str]) 
     within = files.master_key.name in held
     if not within and MASTER_KEY.variable not in environment:
         raise CommandFailed(
-            f"the backup holds no master key: set {MASTER_KEY.variable} to the one that the server had"
+            f"the backup does not include the master key: set {MASTER_KEY.variable} to the server's"
         )
     master = Vault(*read_master_keys(files.master_key, {} if within else environment).all)
     if master.key_id != backup.master_key:
         if within:
-            raise _damaged(files.master_key, "it is not the backup's")
+            raise _damaged(files.master_key, "not the key that was backed up")
         raise CommandFailed(
-            f"{MASTER_KEY.variable} holds another master key than that of the backup: set it to the right one"
+            f"{MASTER_KEY.variable} is not the master key of the backup: set it to the right one"
         )
     if files.gateway_key.name in held:
         gateway = Vault(*read_gateway_keys(files.gateway_key, {}).all)
         if gateway.key_id != backup.gateway_key:
-            raise _damaged(files.gateway_key, "it is not the backup's")
+            raise _damaged(files.gateway_key, "not the key that was backed up")
     if {files.ca_certificate.name, files.ca_key.name} <= held:
         ca_key = read_private_file(CA_KEY, files.ca_key, LARGEST_OF_SMALL)
         check_ca(KeyPair(read_small(files.ca_certificate), ca_key))
@@ -245,9 +245,9 @@ def check_store(path: Path, backup: Backup, master: Vault) -> None:
             held = [each for (each,) in tx.accounts.values(accounts.c.id)]
             opens = opens_secrets(tx, master)
     if held != [backup.account]:
-        raise _damaged(path, "it holds another account")
+        raise _damaged(path, "it contains another account")
     if not opens:
-        raise CommandFailed(f"the master key opens none of the secrets in {path}")
+        raise CommandFailed(f"the master key cannot open the secrets in {path}")
 
 
 def _backup(said: Mapping[str, Any]) -> Backup:
@@ -293,4 +293,4 @@ def _word(text: str) -> str:
 
 
 def _damaged(path: Path, what: str) -> CommandFailed:
-    return CommandFailed(f"{path} is damaged, {what}: restore another backup")
+    return CommandFailed(f"{path} is damaged ({what}): restore another backup")

@@ -79,7 +79,7 @@ class _AccountExists(CommandFailed):
     """The store holds an account already."""
 
     def __init__(self, account: Account) -> None:
-        super().__init__(f"the store already holds account {account.id}: give the URL of an empty one")
+        super().__init__(f"the store already contains account {account.id}: give the URL of an empty one")
         self.account = account
 
 
@@ -108,7 +108,7 @@ def _create(
         try:
             if unattended and store_url is None and is_there(directory.store):
                 raise _found(directory.store_url) or CommandFailed(
-                    "the store holds no account: restore it from a backup"
+                    "the store contains no account: restore it from a backup"
                 )
             # Before anything is made or migrated: it may be somebody's whose servers run.
             if store_url is not None and (exists := _found(store_url)):
@@ -136,7 +136,7 @@ def _create(
             if isinstance(problem, _AccountExists):
                 begun.unlink(missing_ok=True)
             if isinstance(problem, OSError):
-                raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
+                raise CommandFailed(f"cannot create {directory.path}: {reason(problem)}") from problem
             raise
         finally:
             if staging is not None:
@@ -208,7 +208,7 @@ def _locked(directory: DataDirectory) -> Iterator[int]:
                 if os.fstat(descriptor).st_nlink:
                     break
         except OSError as problem:
-            raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
+            raise CommandFailed(f"cannot create {directory.path}: {reason(problem)}") from problem
         yield descriptor
 
 
@@ -251,8 +251,8 @@ def _refuse_existing(directory: DataDirectory, account: Account) -> None:
             raise CommandFailed(
                 f"{directory.path} already has a store: give another --data-dir"
                 + (
-                    ". The init that made it was killed when all was in place: if root's key was not seen,"
-                    " 'hatchway access-key rotate --root --at-once' makes it anew"
+                    ". The init that created it was killed after everything was in place: if you have not"
+                    " seen root's key, create a new one with 'hatchway access-key rotate --root --at-once'"
                     if is_there(begun)
                     else ""
                 )
@@ -262,7 +262,7 @@ def _refuse_existing(directory: DataDirectory, account: Account) -> None:
             if name in ("", account.gateway_dns_name):
                 return
             raise CommandFailed(
-                f"an init that was interrupted has left keys in {directory.path}: end it with"
+                f"an interrupted init has left keys in {directory.path}: finish it with"
                 f" --gateway-dns-name {name}, or remove the directory's files if no store needs them"
             )
         for path in (directory.master_key, directory.ca_key):

@@ -19,7 +19,7 @@ def require_no_first_machine(store: Store, otherwise: str = "") -> None:
     first = living_leader(store, FIRST_MACHINE, time.monotonic, time.sleep)
     if first is not None:
         raise CommandFailed(
-            f"the first machine lives: a control plane runs on {first.place}, and has just said so in the"
-            " store. Two would issue certificates and rotate keys, each without the other. Stop its server"
-            f" for good (systemctl disable --now hatchway), and do this again{otherwise}"
+            f"the first machine still runs: its control plane on {first.place} has just reported to the"
+            " store. Two first machines would each issue certificates and rotate keys without the other."
+            f" Stop its server for good (systemctl disable --now hatchway), and try again{otherwise}"
         )

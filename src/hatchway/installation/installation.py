@@ -105,8 +105,8 @@ def open_installation(
         joined = Joined.read(directory)
         if joined is not None and joined.role is Role.GATEWAY:
             raise CommandFailed(
-                f"{directory.path} is that of a gateway, which has no master key: give this command on a"
-                " control plane ('hatchway gateway' is what runs here)"
+                f"{directory.path} belongs to a gateway, which has no master key: run this command on a"
+                " control plane (only 'hatchway gateway' runs here)"
             )
         noted = None if store_url else noted_store_url(directory)
         store_url = store_url or noted
@@ -138,8 +138,8 @@ def open_installation(
                 state = tx.key_states.get(MASTER) if checked and not older else None
             if account is None:
                 raise CommandFailed(
-                    "the store holds no account: restore it from a backup, or make another installation with"
-                    " 'hatchway init' and a --data-dir that is empty"
+                    "the store contains no account: restore it from a backup, or create another installation"
+                    " with 'hatchway init' and an empty --data-dir"
                 )
             if opened:
                 raise altered_check(directory.master_key, os.environ, opened, number)
@@ -165,11 +165,13 @@ def no_store(directory: DataDirectory) -> CommandFailed:
     """That there is no store in a data directory, and what to do: 'hatchway init' refuses one with keys."""
     if is_there(directory.master_key):
         return CommandFailed(
-            f"{directory.path} has keys and no store: give --store-url (HATCHWAY_STORE_URL) if it is in"
-            " PostgreSQL, else restore a backup; after an init that was interrupted, give that again"
+            f"{directory.path} has keys but no store: give --store-url (HATCHWAY_STORE_URL) if the store"
+            " is in PostgreSQL, otherwise restore a backup. If init was interrupted, run it again"
         )
     quoted = shlex.quote(str(directory.path))
-    return CommandFailed(f"{directory.path} holds no store: make one with hatchway init --data-dir {quoted}")
+    return CommandFailed(
+        f"{directory.path} contains no store: create one with hatchway init --data-dir {quoted}"
+    )
 
 
 def noted_store_url(directory: DataDirectory) -> str | None:

@@ -37,9 +37,8 @@ _CALLED: Final = {MASTER: "master key", GATEWAY: "gateway key", AUTHORITY: "priv
 _KEYS_NOTED_SINCE: Final = "0027"
 """The first schema of which a store says which keys are the ones to have."""
 _NOT_OF_ONE_MOMENT: Final = (
-    "one of the two is older, and keys were rotated in between. Restore those of one moment; or have a"
-    " control plane that joined, which has the keys of now, be the first machine: hatchway machine promote"
-    " (docs/operating.md)"
+    "one of the two is older, and keys were rotated in between. Restore both from the same moment, or promote"
+    " a control plane that joined, because it has the current keys: hatchway machine promote (docs/backup.md)"
 )
 
 
@@ -63,12 +62,14 @@ def restore_backup(
         master = check_keys(source, backup, os.environ)
         if backup.store == SQLITE:
             if store_url is not None:
-                raise BadUsage(f"{source} holds its store: leave --store-url and HATCHWAY_STORE_URL out")
+                raise BadUsage(
+                    f"the backup {source} includes the store: leave out --store-url and HATCHWAY_STORE_URL"
+                )
             check_store(source / STORE, backup, master)
         elif store_url is None:
             raise BadUsage(
-                f"the store of {source} is in PostgreSQL: restore its dump with pg_restore, then give its URL"
-                " with --store-url"
+                f"the store of the backup {source} is in PostgreSQL: restore its dump with pg_restore, then"
+                " give its URL with --store-url"
             )
         else:
             _check_database(store_url, source, backup, master)
@@ -97,13 +98,13 @@ def _check_database(store_url: str, source: Path, backup: Backup, master: Vault)
                 raise CommandFailed(f"the database does not hold account {backup.account}: restore its dump")
             if not opens_secrets(tx, master):
                 raise CommandFailed(
-                    f"the master key of the backup opens none of the database's secrets: {_NOT_OF_ONE_MOMENT}"
+                    f"the master key of the backup cannot open the database's secrets: {_NOT_OF_ONE_MOMENT}"
                 )
             for kind, key_ids in _key_ids(source, backup, master) if schema >= _KEYS_NOTED_SINCE else ():
                 state = tx.key_states.get(kind)
                 if state is not None and not state.suits(key_ids):
                     raise CommandFailed(
-                        f"the {_CALLED[kind]} of the backup is none of the database's: {_NOT_OF_ONE_MOMENT}"
+                        f"the database does not use the {_CALLED[kind]} of the backup: {_NOT_OF_ONE_MOMENT}"
                     )
         if schema >= _KEYS_NOTED_SINCE:
             require_no_first_machine(store)

@@ -31,7 +31,7 @@ def put_file(path: Path, content: bytes, *, like: Path) -> None:
     model = like.lstat()
     if not stat.S_ISREG(model.st_mode):
         # A link's file has a mode and an owner that whoever put it there has chosen.
-        raise OSError(errno.ELOOP, "is a link, or no file at all: put the file itself there", str(like))
+        raise OSError(errno.ELOOP, "is a link, or not a regular file: put the file itself there", str(like))
     aside = path.with_name(f".{path.name}.new")
     aside.unlink(missing_ok=True)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -102,7 +102,7 @@ def ensure_gateway_key(directory: DataDirectory) -> bool:
     except FileExistsError:
         return False
     except OSError as problem:
-        raise CommandFailed(f"cannot make {path}: {problem.strerror}") from problem
+        raise CommandFailed(f"cannot create {path}: {problem.strerror}") from problem
     finally:
         made.unlink(missing_ok=True)
     return True
@@ -130,7 +130,7 @@ def repair_modes(directory: DataDirectory) -> list[str]:
             if problem.errno == errno.ELOOP:
                 continue
             raise CommandFailed(
-                f"{path} may not be read ({problem.strerror}): run this as root or as the server's user"
+                f"{path} cannot be read ({problem.strerror}): run this as root or as the server's user"
             ) from problem
         try:
             mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
@@ -138,10 +138,12 @@ def repair_modes(directory: DataDirectory) -> list[str]:
                 raise CommandFailed(f"{path} is not a directory: give another --data-dir")
             if mode & others:
                 os.fchmod(descriptor, mode & ~others)
-                closed.append(f"{path} was open to others (mode {mode:04o}); now it is {mode & ~others:04o}")
+                closed.append(
+                    f"{path} was accessible to others (mode {mode:04o}); its mode is now {mode & ~others:04o}"
+                )
         except PermissionError as problem:
             raise CommandFailed(
-                f"{path} is open to others (mode {mode:04o}): run chmod {mode & ~others:o} {path}"
+                f"{path} is accessible to others (mode {mode:04o}): run chmod {mode & ~others:o} {path}"
                 " as its owner"
             ) from problem
         finally:
@@ -168,9 +170,9 @@ def restrict_to_root(user: str, directory: DataDirectory) -> list[str]:
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode) and (status.st_uid, status.st_gid) != (0, 0):
                 os.fchown(descriptor, 0, 0)
-                taken.append(f"{path} is root's now, so that no process of {user} can read it")
+                taken.append(f"{path} now belongs to root, so that no process of {user} can read it")
         except OSError as problem:
-            raise CommandFailed(f"cannot make {path} root's: {problem.strerror}") from problem
+            raise CommandFailed(f"cannot give {path} to root: {problem.strerror}") from problem
         finally:
             os.close(descriptor)
     return taken

@@ -44,22 +44,22 @@ MASTER_KEY: Final = KeyKind("master key", "HATCHWAY_MASTER_KEY", _FROM_A_BACKUP,
 GATEWAY_KEY: Final = KeyKind(
     "gateway key",
     "HATCHWAY_GATEWAY_KEY",
-    "start the control plane, which makes an installation's first one, or says what to do; a gateway"
-    " elsewhere has it in {path} (mode 0600) when it has joined (hatchway join)",
-    "restore {path} from a backup. A machine that joined is given it: remove the file, and start its server"
-    " again. On the first, where no backup and no other machine has it, remove the file, and run 'hatchway"
-    " gateway-key create'",
+    "start the control plane, which creates an installation's first one or says what to do. On a gateway's"
+    " own machine, run 'hatchway join', which puts it into {path} (mode 0600)",
+    "restore {path} from a backup. On a machine that joined, remove the file and restart its server, which"
+    " gets it again. On the first machine, if no backup and no other machine has it, remove the file and run"
+    " 'hatchway gateway-key create'",
 )
 
 CA_KEY: Final = KeyKind(
     "CA's key",
     "",
-    "restore {path} from a backup; where none has it, 'hatchway ca rotate --step add' makes another CA, which"
-    " clients have to trust then (docs/rotation.md)",
-    "restore {path} from a backup; where none has it, remove it, and 'hatchway ca rotate --step add' makes"
-    " another CA, which clients have to trust then (docs/rotation.md)",
+    "restore {path} from a backup. If no backup has it, 'hatchway ca rotate --step add' creates another CA,"
+    " which clients then have to trust (docs/rotation.md)",
+    "restore {path} from a backup. If no backup has it, remove it: 'hatchway ca rotate --step add' creates"
+    " another CA, which clients then have to trust (docs/rotation.md)",
 )
-_JOIN_AGAIN: Final = "restore {path} from a backup, or have this machine join again"
+_JOIN_AGAIN: Final = "restore {path} from a backup, or let this machine join again"
 STORE_LOCATION: Final = KeyKind("store's URL", "HATCHWAY_STORE_URL", _JOIN_AGAIN, _JOIN_AGAIN)
 MACHINE: Final = KeyKind("machine's token", "", _JOIN_AGAIN, _JOIN_AGAIN)
 """No keys of ours to read, but to guard alike."""
@@ -153,8 +153,8 @@ def _decoded(word: str) -> bytes | None:
 
 def _refuse_damaged(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> NoReturn:
     raise KeyProblem(
-        f"the {kind.name} in {_source(kind, path, environment)} is damaged, for it is not {KEY_BYTES}"
-        f" bytes of base64: {_remedy_of_damage(kind, path, environment)}"
+        f"the {kind.name} in {_source(kind, path, environment)} is damaged (not {KEY_BYTES} bytes of"
+        f" base64): {_remedy_of_damage(kind, path, environment)}"
     )
 
 
@@ -201,19 +201,19 @@ class FollowedKeyFile:
 def wrong_master_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
     """What to say when the master key opens no secret of the store."""
     return KeyProblem(
-        f"the master key in {_source(MASTER_KEY, path, environment)} is not this store's, for it opens none"
-        f" of its secrets: see that --store-url or HATCHWAY_STORE_URL leads to the right store; if it does,"
-        f" {_remedy_of_damage(MASTER_KEY, path, environment)}"
+        f"the master key in {_source(MASTER_KEY, path, environment)} does not belong to this store, because"
+        " it opens none of its secrets: check that --store-url or HATCHWAY_STORE_URL leads to the right"
+        f" store; if it does, {_remedy_of_damage(MASTER_KEY, path, environment)}"
     )
 
 
 def former_master_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
     """What to say when a master key that was dropped would seal: nobody else could open that."""
     return KeyProblem(
-        f"the master key in {_source(MASTER_KEY, path, environment)} that seals is none of this store's any"
-        " more: another took its place while this machine was away. One that joined joins anew: hatchway join"
-        " --again, with a new token (hatchway join-token create); of the first, put the key there that the"
-        " other control planes have"
+        f"the master key in {_source(MASTER_KEY, path, environment)} is no longer used in this store: it was"
+        " replaced while this machine was away. On a machine that joined, run hatchway join --again, with a"
+        " new token (hatchway join-token create). On the first machine, put the key of the other control"
+        " planes there"
     )
 
 
@@ -221,12 +221,12 @@ def former_gateway_key(path: Path, environment: Mapping[str, str]) -> KeyProblem
     """What to say when gateways with the store's gateway key could not open what this one seals, or the other
     way round."""
     return KeyProblem(
-        f"the gateway key in {_source(GATEWAY_KEY, path, environment)} is not the one of this store: see that"
-        " --store-url, HATCHWAY_STORE_URL or store.url leads to the right store. If it does, another took its"
-        " place since, or the store was restored to before this one did. A machine that joined joins anew:"
-        " hatchway join --again, with a new token (hatchway join-token create). On the first, put gateway.key"
-        " of a machine there that has the right one; or, if this one is to be it, run 'hatchway gateway-key"
-        " rotate --step drop'"
+        f"the gateway key in {_source(GATEWAY_KEY, path, environment)} is not the one of this store: check"
+        " that --store-url, HATCHWAY_STORE_URL or store.url leads to the right store. If it does, the key"
+        " was replaced since, or the store was restored to before this key was introduced. On a machine that"
+        " joined, run hatchway join --again, with a new token (hatchway join-token create). On the first"
+        " machine, put gateway.key there from a machine that has the right one; or, to use this key, run"
+        " 'hatchway gateway-key rotate --step drop'"
     )
 
 
@@ -234,20 +234,20 @@ def lost_gateway_key(path: Path) -> KeyProblem:
     """What to say where the store knows of a gateway key, and there is none: gateways elsewhere have it yet,
     and could not open what another seals."""
     return KeyProblem(
-        f"the gateway key {path} is gone: restore it from a backup, or put gateway.key of a machine that"
-        f" joined there (mode 0600){GATEWAY_KEY.instead}. Where nothing has it any more, 'hatchway"
-        " gateway-key create' makes another: machines that joined are given that within a minute, and"
-        " gateways to which it was carried refuse every tunnel until they have a copy of it"
+        f"the gateway key {path} is missing: restore it from a backup, or copy gateway.key from a machine"
+        f" that joined (mode 0600){GATEWAY_KEY.instead}. If no copy is left, 'hatchway gateway-key create'"
+        " creates a new one: machines that joined get it within a minute, and gateways whose key was copied"
+        " by hand refuse every tunnel until the new one is copied to them"
     )
 
 
 def former_authority(path: Path) -> KeyProblem:
     """What to say when the private CA of this machine is none that clients are to trust by the store."""
     return KeyProblem(
-        f"the private CA in {path} is not the one of this store: another took its place since, or the store"
-        " was restored to before this one did. A machine that joined joins anew: hatchway join --again, with"
-        " a new token (hatchway join-token create). On the first, put ca.pem and ca.key there as they are in"
-        " a later backup; or, if this one is to be it, run 'hatchway ca rotate --step drop'"
+        f"the private CA in {path} is not the one of this store: it was replaced since, or the store was"
+        " restored to before this CA was introduced. On a machine that joined, run hatchway join --again,"
+        " with a new token (hatchway join-token create). On the first machine, put ca.pem and ca.key there"
+        " from a later backup; or, to use this CA, run 'hatchway ca rotate --step drop'"
     )
 
 
@@ -255,8 +255,8 @@ def altered_check(path: Path, environment: Mapping[str, str], opened: int, numbe
     """What to say when the master key opens secrets of the store, and not the check of it there."""
     return KeyProblem(
         f"the master key in {_source(MASTER_KEY, path, environment)} opens {opened} of the store's {number}"
-        " secrets, but not the store's check of it. If it is the right one, that row was altered: run"
-        f" 'hatchway master-key mend-check'. Else {_remedy_of_damage(MASTER_KEY, path, environment)}"
+        " secrets, but does not match the store's check of it. If it is the right one, that row was altered:"
+        f" run 'hatchway master-key mend-check'. Otherwise {_remedy_of_damage(MASTER_KEY, path, environment)}"
     )
 
 
@@ -266,7 +266,7 @@ def _source(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> str:
 
 def _remedy_of_damage(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> str:
     if kind.variable in environment:
-        return f"set {kind.variable} to the right one, or take it away where {path} holds the key"
+        return f"set {kind.variable} to the right one, or unset it if {path} contains the key"
     return kind.remedy_of_damage.format(path=path)
 
 
@@ -283,8 +283,8 @@ def _as_whom(path: Path) -> str:
     if is_roots:
         # Whoever is the server's user would not find himself to be the wrong one.
         return (
-            "it is root's alone, as 'serve --user' has it, so run this as root; for a server that root does"
-            " not start, give it to the directory's owner (chown)"
+            "it belongs to root, because of 'serve --user', so run this as root. If root does not start the"
+            " server, give it to the directory's owner (chown)"
         )
     return "run this as root or as the server's user"
 
@@ -302,7 +302,7 @@ def read_private_file(kind: KeyKind, path: Path, longest: int = _LONGEST_FILE) -
         remedy = kind.remedy.format(path=path)
         raise KeyProblem(f"there is no {kind.name}: {remedy}{kind.instead}") from None
     except PermissionError:
-        raise KeyProblem(f"the {kind.name} {path} may not be read: {_as_whom(path)}") from None
+        raise KeyProblem(f"the {kind.name} {path} cannot be read: {_as_whom(path)}") from None
     except OSError as problem:
         if problem.errno in {errno.ELOOP, errno.EMLINK}:
             raise KeyProblem(
@@ -312,9 +312,11 @@ def read_private_file(kind: KeyKind, path: Path, longest: int = _LONGEST_FILE) -
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise KeyProblem(f"the {kind.name} {path} is no file: {kind.remedy_of_damage.format(path=path)}")
+            raise KeyProblem(
+                f"the {kind.name} {path} is not a regular file: {kind.remedy_of_damage.format(path=path)}"
+            )
         if stat.S_IMODE(status.st_mode) & 0o077:
-            raise KeyProblem(f"others may read the {kind.name}: run chmod 600 {shlex.quote(str(path))}")
+            raise KeyProblem(f"others can read the {kind.name}: run chmod 600 {shlex.quote(str(path))}")
         return os.read(descriptor, longest)
     finally:
         os.close(descriptor)

@@ -9,9 +9,10 @@ NAMES_SIZE: Final = 60_000
 """Bytes that the names of one certificate may take. Each handshake carries them all, and clients refuse one
 that is longer: rustls a message of more than 65,535 bytes, OpenSSL, and so the AWS CLI, of 102,400."""
 TOO_MANY_NAMES: Final = (
-    "one certificate cannot have so many, as each connection carries it whole. Give endpoints names by a"
-    " pattern ({endpoint_id}.DOMAIN), or the certificate a wildcard, which is for all names right below a"
-    " domain (--api-name '*.DOMAIN'; gateways that join: hatchway join-token create --name '*.DOMAIN')"
+    "a certificate cannot have so many, because each connection carries it whole. Name endpoints by a"
+    " pattern ({endpoint_id}.DOMAIN), or give the certificate a wildcard, which covers all names directly"
+    " below a domain (--api-name '*.DOMAIN'; for gateways that join: hatchway join-token create --name"
+    " '*.DOMAIN')"
 )
 _WILDCARD: Final = "*."
 _OVERHEAD: Final = 2

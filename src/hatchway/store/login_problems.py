@@ -10,31 +10,31 @@ from typing import Final
 _URL: Final = "the store's URL (--store-url, HATCHWAY_STORE_URL, or store.url of a machine that joined)"
 
 GONE: Final = (
-    "the database server cannot be reached, has refused the login, has no connection free, or has ended the"
-    f" connection: see that it runs, that {_URL} is right, and that max_connections is enough"
+    "the database server cannot be reached, has refused the login, has no free connection, or has ended the"
+    f" connection: check that it runs, that {_URL} is right, and that max_connections is enough"
 )
 _TOO_MANY: Final = (
-    "the database server has no connection free for this role: raise max_connections there, or the role's"
-    " CONNECTION LIMIT, or end what holds them (pg_stat_activity)"
+    "the database server has no free connection for this role: raise max_connections there, or the role's"
+    " CONNECTION LIMIT, or end sessions that use them (pg_stat_activity)"
 )
 _NO_DATABASE: Final = (
-    f"there is no such database: make it (CREATE DATABASE), or name another at the end of {_URL}"
+    f"there is no such database: create it (CREATE DATABASE), or name another at the end of {_URL}"
 )
 _NO_ROLE: Final = (
-    f"no such role may log in: make it (CREATE ROLE … LOGIN), or name another before the @ of {_URL}"
+    f"no such role may log in: create it (CREATE ROLE … LOGIN), or name another before the @ in {_URL}"
 )
 _NOT_LET_IN: Final = (
-    "the database server lets nobody in from this machine as that role: add a line for it to its pg_hba.conf,"
-    f" or mend {_URL}"
+    "the database server does not let this role log in from this machine: add a line for it to the server's"
+    f" pg_hba.conf, or correct {_URL}"
 )
 _NO_SERVER: Final = (
-    "the database server cannot be reached: see that it runs and listens there (listen_addresses), that no"
-    f" firewall is between, and that host and port in {_URL} are right"
+    "the database server cannot be reached: check that it runs and listens there (listen_addresses), that no"
+    f" firewall is in the way, and that host and port in {_URL} are right"
 )
 
 _WORDS: Final = {
-    "password authentication failed": f"the password, or the role, is wrong: mend it in {_URL}",
-    "no password supplied": f"the role has a password: give it before the @ of {_URL}",
+    "password authentication failed": f"the password or the role is wrong: correct it in {_URL}",
+    "no password supplied": f"the role needs a password: give it before the @ in {_URL}",
     "is not permitted to log in": _NO_ROLE,
     'FATAL:  role "': _NO_ROLE,
     "no such user": _NO_ROLE,
@@ -44,16 +44,17 @@ _WORDS: Final = {
         f"the role may not use that database: GRANT CONNECT ON DATABASE … TO it, or name another in {_URL}"
     ),
     "the database system is": (
-        "the database server is starting, recovering or shutting down: if it goes on with that, see its log"
-        " (without room for pg_wal it does)"
+        "the database server is starting, recovering or shutting down: if that does not end, see its log (it"
+        " does not end if there is no space for pg_wal)"
     ),
     "no pg_hba.conf entry": _NOT_LET_IN,
     "pg_hba.conf rejects": _NOT_LET_IN,
     "too many connections": _TOO_MANY,
     "too many clients": _TOO_MANY,
     "remaining connection slots are reserved": _TOO_MANY,
-    "certificate": f"its certificate is not trusted: see sslrootcert, and the host, in {_URL}",
-    "SSL": f"TLS with the database server fails: see its ssl setting, and sslmode in {_URL}",
+    "certificate": "the database server's certificate is not trusted: check sslrootcert and the host"
+    " in {_URL}",
+    "SSL": f"TLS with the database server fails: check its ssl setting, and sslmode in {_URL}",
     "Connection refused": _NO_SERVER,
     "No such file": _NO_SERVER,
     "resolve host": _NO_SERVER,

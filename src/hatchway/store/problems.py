@@ -15,38 +15,38 @@ from hatchway.store.schema import BeingRestored, SchemaMismatch
 from hatchway.store.sqlite_file import FileMisused
 
 _BUSY: Final = (
-    "the store is locked by another process, which has not let go of it in time: find the one that holds it"
-    " (with fuser, or in pg_stat_activity) and end what it does there"
+    "the store is locked by another process for too long: find that process (with fuser, or in"
+    " pg_stat_activity) and end what it is doing there"
 )
 _FULL: Final = "the store's disk is full: free some space there"
 _READ_ONLY: Final = (
-    "the store may not be written: let the server's user write it and its directory, on a disk that is not"
-    " mounted read-only"
+    "the store cannot be written: give the server's user write access to it and to its directory, on a disk"
+    " that is not mounted read-only"
 )
 _READ_ONLY_DATABASE: Final = (
-    "the database may only be read: see that the store's URL leads to the primary, and that"
+    "the database is read-only: check that the store's URL leads to the primary, and that"
     " default_transaction_read_only is off there"
 )
 _UNREADABLE: Final = (
-    "the store's disk does not read or write (see the kernel's log): mend it, or restore a backup"
+    "the store's disk does not read or write (see the kernel's log): repair it, or restore a backup"
 )
 _NOT_OPENED: Final = (
-    "the store cannot be opened: its directory must be there, writable, with some space on its disk, and its"
-    " files must be the directory's owner's (chown), none of them a link to what is not"
+    "the store cannot be opened: its directory must exist, be writable and have some free space. Its files"
+    " must belong to the directory's owner (chown), and so must the targets of links"
 )
 _DAMAGED: Final = "the store is damaged: restore it from a backup"
 _BEING_RESTORED: Final = (
-    "the store is being restored, or its restoration was not finished: it is used as soon as it is whole; if"
-    " nobody restores it, see what pg_restore has said, and restore it again"
+    "the store is being restored, or its restoration was not finished: it is used as soon as it is complete."
+    " If nobody is restoring it, see what pg_restore reported, and restore it again"
 )
-_SILENT: Final = "the store does not answer: see whether the database server, or the store's disk, hangs"
+_SILENT: Final = "the store does not answer: check whether the database server or the store's disk hangs"
 _NOT_ADMITTED: Final = (
-    "the database server does not admit this program: see the store's URL and the server's grants"
+    "the database server refuses this program's login: check the store's URL and the server's pg_hba.conf"
 )
 _NO_RIGHT: Final = (
-    "the database role lacks a right: commands and control planes need the role that owns the tables, in its"
-    " own database, gateways the grants of docs/operating.md, repeated after an upgrade. See the store's URL"
-    " and the server's grants"
+    "the database role lacks a permission. Commands and control planes need the role that owns the tables,"
+    " in its own database; gateways need the grants in docs/store.md, repeated after an upgrade. Check the"
+    " store's URL and the server's grants"
 )
 
 _OF_SQLITE: Final = {
@@ -104,9 +104,10 @@ class OtherInstallation(ServesNoMore):
 
     def __init__(self, found: str, own: str) -> None:
         super().__init__(
-            f"the store is {found}, and this server is that of {own}: see where the store's URL leads (its"
-            " name, a pooler before it), and what was restored there. It serves again as soon as its own is"
-            " there; if this one is to be its store, stop it, and start it with the keys of that installation"
+            f"the store is {found}, but this server belongs to {own}: check where the store's URL leads (its"
+            " name, a pooler in front of it), and what was restored there. The server continues as soon as"
+            " its own store is back. To use this store instead, stop the server, and start it with the keys"
+            " of that installation"
         )
 
 

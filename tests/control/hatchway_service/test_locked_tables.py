@@ -21,7 +21,7 @@ from hatchway.control.housekeeping.dead_workers import DeadWorkers
 from hatchway.control.housekeeping.purges import purge_terminations
 from hatchway.store import Store, is_locked
 
-OPERATING = Path(hatchway.__file__).parents[2] / "docs" / "operating.md"
+STORE_PAGE = Path(hatchway.__file__).parents[2] / "docs" / "store.md"
 DISCOVERY = "/.well-known/hatchway"
 PORT = 443
 """Of `worker`."""
@@ -42,7 +42,7 @@ def world(server: PostgresqlServer, shared_server: SharedServer, session: boto3.
     url = server.new_database()
     store = Store.open(f"{url}&options=-c%20lock_timeout%3D0")
     store.migrate()
-    (grants,) = re.findall(r"```sql\n(.+?)```", OPERATING.read_text(), re.DOTALL)
+    (grants,) = re.findall(r"```sql\n(.+?)```", STORE_PAGE.read_text(), re.DOTALL)
     owner = create_engine(url)
     with owner.begin() as connection:
         # Of the server's other databases, too.

@@ -173,11 +173,11 @@ class _Notify:
 def queue_problem(usage: float) -> tuple[str, str]:
     """What a queue of notifications means that is used to such a part, and what to do."""
     return (
-        f"PostgreSQL's queue of notifications is {usage:.0%} full, so that gateways are told of no change:"
-        " they look twice a second",
-        "end the session that listens (LISTEN) and stays in a transaction, in whichever database: the"
-        " server's log names it, and so does SELECT pid, datname, usename, xact_start FROM pg_stat_activity"
-        " WHERE state LIKE 'idle in transaction%'",
+        f"PostgreSQL's notification queue is {usage:.0%} full, so gateways are not notified of changes: they"
+        " poll twice a second",
+        "end the session that listens (LISTEN) and stays in a transaction, in whichever database:"
+        " PostgreSQL's own log names it, and so does SELECT pid, datname, usename, xact_start FROM"
+        " pg_stat_activity WHERE state LIKE 'idle in transaction%'",
     )
 
 
