@@ -54,7 +54,7 @@ class SignatureReader(Protocol):
     ) -> tuple[str, str, str, str, str, str, str, str | None, str] | None:
         """See `hatchway.sigv4.signature.ReadPresigned`."""
 
-    def keyed_digest(self, key: bytes, told: str, /) -> str:
+    def keyed_digest(self, key: bytes, message: str, /) -> str:
         """See `hatchway.sigv4.verification.KeyedDigest`."""
 
 

@@ -335,7 +335,7 @@ def test_what_the_core_has_left_as_reading_is_paused_is_done_afterwards(
             assert await asyncio.to_thread(theirs.recv, 100) == b"first"
             await asyncio.sleep(0.1)
             goes_on.set()
-            while not relay._pair.is_told:
+            while not relay._pair.has_events:
                 # Nobody is told.
                 loop.selector.select(0.01)
             if is_lost:

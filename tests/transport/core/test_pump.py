@@ -339,7 +339,7 @@ def test_a_pair_forgets_its_sockets_when_it_parts(context: Context) -> None:
         pair.read_client()
         meeting.say(frame(2, b"x"))
         assert poller.poll(0) == [(meeting.ours.fileno(), 1)]
-        assert (pair.bytes_in, pair.bytes_out, pair.is_told, pair.take_client(), pair.take_target()) == (
+        assert (pair.bytes_in, pair.bytes_out, pair.has_events, pair.take_client(), pair.take_target()) == (
             0,
             0,
             False,
@@ -360,7 +360,7 @@ def test_what_cannot_be_written_amid_a_message_of_tls_stays_with_the_target(cont
         pair.read_target()
         other.sendall(b"x")
         assert poller.poll(0) == [(one.fileno(), 1)]
-        assert (pair.is_told, pair.bytes_out, one.recv(2)) == (False, 0, b"x")
+        assert (pair.has_events, pair.bytes_out, one.recv(2)) == (False, 0, b"x")
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:

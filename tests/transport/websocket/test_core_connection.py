@@ -464,7 +464,7 @@ class StubOutlet:
 class Pair:
     """What the core knows of both sockets: what it has carried in part, `flags`, and whether it may go on."""
 
-    is_told = True
+    has_events = True
 
     def __init__(self, flags: int) -> None:
         self.flags = flags

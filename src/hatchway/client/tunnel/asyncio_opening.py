@@ -1,7 +1,7 @@
-"""Asking a gateway for a tunnel, for `asyncio_relay`: connection, TLS, and the WebSocket's handshake.
+"""Asks a gateway for a tunnel, for `asyncio_relay`: connection, TLS, and the WebSocket handshake.
 
-The bytes that are read behind the answer are the relay's. OpenSSL is given whole records only, once it has
-shaken hands, so that none of them is within it when the core goes on.
+The bytes that are read behind the answer belong to the relay. After its handshake OpenSSL gets only whole
+records, so that it holds none when the core goes on.
 """
 
 from __future__ import annotations
@@ -35,19 +35,26 @@ if TYPE_CHECKING:
 _READ_SIZE: Final = 64 * 1024
 _RECORD: Final = 16 * 1024
 _HEADER: Final = 5
-"""Bytes read at once; of data in a record; and of a record's header, the last two of which are the length of
-the rest (RFC 8446 section 5.1)."""
+"""Bytes read at once; bytes of data in a record; and bytes of a record's header, whose last two contain the
+length of the rest (RFC 8446 section 5.1)."""
 
 _RECORDS: Final = 16
-"""Records after which others have their turn."""
+"""Records after which others get their turn."""
 
 _MISMATCHES: Final = {62: "Hostname", 64: "IP address"}
-"""OpenSSL's codes, of which Python says more than OpenSSL (x509_vfy.h)."""
+"""OpenSSL's codes about which Python says more than OpenSSL (x509_vfy.h)."""
 
 
 class Opened(NamedTuple):
-    """A tunnel: its connection, which does not block; what came behind the answer, as frames and still
-    encrypted; whether either side can end its own direction alone; and the id of its request."""
+    """An open tunnel.
+
+    Attributes:
+        sock: its connection, which is non-blocking.
+        received: what came behind the answer, as frames.
+        encrypted: what came behind that, still encrypted.
+        half_close: whether either side can end its own direction alone.
+        request_id: the id of its request.
+    """
 
     sock: socket.socket
     session: Session | PythonSession
@@ -60,12 +67,12 @@ class Opened(NamedTuple):
 async def open_in_loop(route: Route, target: str, trusted: Trust, *, by_core: bool) -> Opened:
     """
     Args:
-        by_core: whether the compiled core has its TLS.
+        by_core: whether the compiled core does its TLS.
 
     Raises:
-        TunnelRefused: the gateway said no.
-        GatewayUnreachable: there is none, it is not to be trusted, or said nothing that makes sense.
-        NotConfigured: the environment names a proxy that is none.
+        TunnelRefused: the gateway refused.
+        GatewayUnreachable: there is no gateway, it is not trusted, or its answer makes no sense.
+        NotConfigured: the environment names an invalid proxy.
     """
     with unreachable(route):
         async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -104,7 +111,7 @@ async def _dial(route: Route) -> socket.socket:
         )
     except OSError as error:
         raise as_the_system_says(error) from error
-    # The event loop lets go of its own, and of nothing that has come: it has read nothing.
+    # The event loop releases its own descriptor, and loses nothing that has come: it has read nothing.
     try:
         return _own(transport.get_extra_info("socket").fileno())
     finally:
@@ -125,7 +132,7 @@ async def _ask(sock: socket.socket, route: Route, target: str, session: Session 
     await tls.shake_hands(route.dns_name)
     key = base64.b64encode(os.urandom(16)).decode("ascii")
     with suppress(ConnectionError):
-        # What it said before it left is still to be read.
+        # What it said before it left still has to be read.
         await tls.send(upgrade_request(route, target, key))
     reader = AnswerReader(body_limit=REFUSAL_LIMIT)
     steps = reader.steps()
@@ -140,15 +147,16 @@ async def _ask(sock: socket.socket, route: Route, target: str, session: Session 
 
 
 def _name(host: str) -> str:
-    """As it stands in a certificate."""
+    """The host name as it appears in a certificate."""
     return host if host.isascii() else host.encode("idna").decode("ascii")
 
 
 class _Tls:
-    """
+    """TLS while the tunnel is being opened.
+
     Attributes:
-        session: the core's, or what is in its place.
-        encrypted: what has come and OpenSSL was not given.
+        session: the core's, or its replacement.
+        encrypted: what has come and was not given to OpenSSL.
     """
 
     def __init__(self, sock: socket.socket, session: Session | PythonSession) -> None:
@@ -162,7 +170,7 @@ class _Tls:
     async def shake_hands(self, name: str) -> None:
         """
         Raises:
-            OSError: there is no TLS, or whoever it is, is not trusted.
+            OSError: the peer does not speak TLS, or is not trusted.
         """
         session = self.session
         while True:
@@ -178,7 +186,7 @@ class _Tls:
                 _raise_of_certificate(session, name)
                 raise
         await self._flush()
-        # It takes no more of a message than that has.
+        # The handshake takes no more of a message than belongs to it.
         self.encrypted += session.incoming.read()
 
     async def send(self, data: bytes) -> None:
@@ -186,7 +194,7 @@ class _Tls:
         await self._flush()
 
     async def receive(self) -> bytes:
-        """What is in one record at most; nothing at the end."""
+        """The content of at most one record; nothing at the end."""
         while True:
             size = _HEADER + int.from_bytes(self.encrypted[3:_HEADER], "big")
             if len(self.encrypted) < max(size, _HEADER):
@@ -214,7 +222,7 @@ class _Tls:
         Raises:
             SSLEOFError: nothing more comes.
         """
-        # Of what comes without end, others have their turn, and the clock.
+        # If bytes come without end, others get their turn, and so does the time-out.
         await asyncio.sleep(0)
         data = await self._loop.sock_recv(self._sock, _READ_SIZE)
         if not data:
@@ -229,7 +237,7 @@ class _Tls:
 def _raise_of_certificate(session: Session | PythonSession, name: str) -> None:
     """
     Raises:
-        SSLCertVerificationError: it was not accepted, with the fields that Python's own has.
+        SSLCertVerificationError: the certificate was not accepted; with the fields of Python's own exception.
     """
     code, said = session.verify_result()
     if not code:

@@ -1,9 +1,11 @@
-"""A tunnel's traffic in an event loop: by the compiled core, which passes data on both ways without Python.
-Where there is none, `python_session` is in its place, which passes on nothing by itself.
+"""A tunnel in an event loop: its connection to the gateway. `relay` has its local end, and how it ends.
 
-`hatchway.transport.core` says what it does: here the gateway has the place of its client, and the local
-connection that of its target. It has both sockets as long as there is nothing but data, and room for it. Any
-other frame it hands over from its first byte on; then frames are read here until there is data again.
+The compiled core passes data on in both directions without Python (`hatchway.transport.core`): here the
+gateway has the place of its client, and the local connection that of its target. The core has both sockets as
+long as nothing but data comes, and there is room for it. It hands over any other frame from its first byte
+on; then frames are read here until there is only data again.
+
+Where the core is not built, `python_session` replaces it, which passes on nothing by itself.
 """
 
 from __future__ import annotations
@@ -45,18 +47,19 @@ if TYPE_CHECKING:
     from hatchway.transport.core.event_loop import CoreLoop
 
 _MOST_SENT: Final = 256 * 1024
-"""Unsent bytes that the kernel is offered at once."""
+"""Unsent bytes offered to the kernel at once."""
 
 _MOST_UNSENT: Final = 1 << 20
-"""Bytes for a gateway that takes nothing beyond which nothing more is read of it: TLS answers key updates."""
+"""Bytes waiting for a gateway that takes nothing, beyond which nothing more is read from it: TLS answers key
+updates."""
 
 _LOST: Final = END | TLS_ENDED | TLS_FAILED | FAILED
 _UNUSUAL: Final = _LOST | REST | PLAIN | ENCRYPTED | OUTGOING
 
 
 class AsyncioRelay(Relay):
-    """It begins with a tunnel that is open. Where its session is the core's, the event loop is too, and the
-    local end a connection."""
+    """It begins with an open tunnel. If its session is the core's, so is the event loop, and the local end is
+    a connection."""
 
     def __init__(self, opened: Opened, local: LocalEnd, progress: Progress | None = None) -> None:
         super().__init__(local, progress)
@@ -64,11 +67,11 @@ class AsyncioRelay(Relay):
         self._gateway = opened.sock.fileno()
         self._request_id, self._half_close = opened.request_id, opened.half_close
         self._frames = FrameReader()
-        # Those that have come and are not read yet.
+        # The frames that have come and have not been read yet.
         self._came: Iterator[tuple[int, memoryview | bytes]] | None = None
         self._goes_on = False
         self._encrypted: bytes | None = opened.encrypted or None
-        # What the kernel has not taken for the gateway. Meanwhile nothing is read of the local input.
+        # What the kernel has not taken for the gateway. Meanwhile nothing is read from the local input.
         self._queue = bytearray()
         self._paused = True
         self._lost = asyncio.Event()
@@ -102,7 +105,8 @@ class AsyncioRelay(Relay):
         self._have_turn()
 
     def _have_turn(self) -> None:
-        """Read some of the frames that have come; else do what the core has left, or have it read once."""
+        """Read some of the frames that have come; otherwise do what the core has left, or have it read
+        once."""
         if self._paused:
             return
         if self._came is not None:
@@ -131,7 +135,7 @@ class AsyncioRelay(Relay):
             if not self._paused:
                 self._soon()
         elif outlet >= 0 and not self._paused:
-            # Until further notice without Python.
+            # From now on without Python.
             self._pair.read_client()
 
     def _do_rest(self, flags: int) -> None:
@@ -152,20 +156,20 @@ class AsyncioRelay(Relay):
             self._lose()
 
     def _outlet(self) -> int:
-        """Where the core is to send data."""
+        """Where the core sends data."""
         if self._close_sent or self._over or self._target_ended or self._frames.is_amid:
             return AS_FRAMES
         return TO_PYTHON if self._backlog else self._local.output
 
     def _take(self, received: bytes) -> None:
-        """Frames, or parts of them."""
+        """Take frames, or parts of them."""
         self._came = self._frames.read(memoryview(received))
         self._read_frames()
         if self._came is not None:
             self._soon()
 
     def _read_frames(self) -> None:
-        """The next few of those that have come."""
+        """Read the next few of the frames that have come."""
         assert self._came is not None
         try:
             for _ in range(relay_limits.MOST_FRAMES):
@@ -193,8 +197,8 @@ class AsyncioRelay(Relay):
         if self._paused and not full and not self._lost.is_set() and not self._dropped:
             self._paused = False
             self._loop.add_reader(self._gateway, self._receive)
-            # What the core has left there is told once, and may be the last that comes.
-            if self._came is not None or self._encrypted is not None or self._pair.is_told:
+            # The core reports once what it has left there, and it may be the last that comes.
+            if self._came is not None or self._encrypted is not None or self._pair.has_events:
                 self._soon()
 
     # To the gateway.
@@ -211,12 +215,12 @@ class AsyncioRelay(Relay):
         flags = self._pair.take_target()
         if not flags:
             if self._session.outgoing.pending:
-                # An answer to the gateway's TLS that the core has left, and nobody has come to yet.
+                # An answer to the gateway's TLS that the core has left, and that has not been sent yet.
                 self._flush()
             try:
                 result = self._session.push(self._local.input, self._gateway, PUSH_SIZE)
             except ssl.SSLError:
-                # The gateway has begun a message of TLS's own and keeps the rest back.
+                # The gateway has begun one of TLS's own messages and holds the rest back.
                 self._lose()
                 return
             except OSError:
@@ -269,7 +273,7 @@ class AsyncioRelay(Relay):
             self._pause()
 
     def _offer(self, data: bytes | memoryview) -> int:
-        """How much of it the kernel takes. What the gateway said before it left is still to be read."""
+        """How much of it the kernel takes. What the gateway said before it left still has to be read."""
         try:
             return self._sock.send(data)
         except (BlockingIOError, InterruptedError):
@@ -311,7 +315,7 @@ class AsyncioRelay(Relay):
         await self._lost.wait()
 
     def _lose(self) -> None:
-        """The gateway has gone, or what comes is no TLS."""
+        """The gateway has gone, or what it sends is not TLS."""
         self._pause()
         if not self._lost.is_set() and (told := self._pair.take_client()):
             # It had come before.

@@ -1,8 +1,8 @@
-"""TLS with a gateway where the compiled core has it not: by Python's `ssl`, for `asyncio_relay`.
+"""TLS with a gateway by Python's `ssl`, for `asyncio_relay` where the compiled core is not built.
 
-Data is handed over as frames, for there is no core to pass it on. What bounds a call is what bounds the
-core's: OpenSSL reads on within one call until there is data, even through thousands of key updates (RFC 8446
-section 4.6.3), so it is given whole records only, and few of them between two looks at the clock.
+Data is handed over as frames, because there is no core to pass it on. The limits of a call are those of the
+core's calls: OpenSSL reads on within one call until there is data, even through thousands of key updates (RFC
+8446 section 4.6.3), so it gets only whole records, and few of them between two looks at the clock.
 """
 
 from __future__ import annotations
@@ -26,42 +26,43 @@ from hatchway.transport.core.flags import (
 )
 
 _TURN: Final = 0.00015
-"""Seconds after which others have their turn."""
+"""Seconds after which others get their turn."""
 
 _HEADER: Final = 5
 _RECORD: Final = 16 * 1024
-"""Bytes of a record's header, the last two of which are the length of the rest (RFC 8446 section 5.1), and of
+"""Bytes of a record's header, whose last two contain the length of the rest (RFC 8446 section 5.1), and of
 the data in the largest record."""
 
 _RECORDS: Final = 16
 _SMALL: Final = 1024
 _SMALL_COUNTS: Final = 4
-"""Records given to OpenSSL between two looks at the clock, bytes up to which one is small, and for how many a
-small one counts."""
+"""Records given to OpenSSL between two looks at the clock; bytes up to which a record is small; how many
+records a small one counts for."""
 
 _payloads: Final = [memoryview(bytearray(MAX_FRAME)) for _ in range(2)]
-"""Where local input is read to: all is masked before anything else is read."""
+"""The buffers into which local input is read: all of it is masked before anything else is read."""
 
 _READ_SIZE: Final = 128 * 1024
 """Bytes read from a gateway at once."""
 
 _MOST: Final = 64 * 1024 + _HEADER + _READ_SIZE
-"""Bytes of what has begun of a record, which says itself how long it is, and of a read behind that."""
+"""Bytes of the record that has begun, whose header says how long it is, and of a read behind that."""
 
 _came: Final = memoryview(bytearray(_MOST))
 _plain: Final = memoryview(bytearray(_MOST))
-"""Where every session's bytes are read to, and decrypted to."""
+"""The buffers into which every session's bytes are read, and decrypted."""
 
 
 class PythonSession:
-    """
+    """It has the interface of the core's `Session`.
+
     Attributes:
-        incoming: what OpenSSL is given during the handshake and the opening.
+        incoming: what OpenSSL gets during the handshake and the opening.
         outgoing: what is to be sent.
     """
 
     def __init__(self, context: ssl.SSLContext, name: str) -> None:
-        """`name` is the gateway's, as it stands in its certificate."""
+        """`name` is the gateway's name as it appears in its certificate."""
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
         # The beginning of a record; what was decrypted; and records for the next call.
@@ -73,7 +74,7 @@ class PythonSession:
         """
         Raises:
             ssl.SSLWantReadError: more has to come.
-            ssl.SSLError: there is no TLS, or whoever it is, is not trusted.
+            ssl.SSLError: the peer does not speak TLS, or is not trusted.
         """
         self._tls.do_handshake()
 
@@ -85,14 +86,14 @@ class PythonSession:
         """
         Raises:
             ssl.SSLWantReadError: more has to come.
-            ssl.SSLError: what has come is no TLS.
+            ssl.SSLError: what has come is not TLS.
         """
         return int(self._tls.read(size, buffer))
 
     def write(self, data: bytes) -> int:
         """
         Raises:
-            ssl.SSLError: the gateway has begun a message of TLS's own, or ended TLS.
+            ssl.SSLError: the gateway has begun one of TLS's own messages, or ended TLS.
         """
         return self._tls.write(data)
 
@@ -142,7 +143,7 @@ class PythonSession:
         )
 
     def _decrypt(self, start: int) -> tuple[int, int]:
-        """How many bytes were in what OpenSSL has been given, and whether TLS is over with that."""
+        """How many bytes were in what OpenSSL has been given, and whether TLS has ended with that."""
         filled = start
         try:
             while self.incoming.pending or self._tls.pending():
@@ -187,7 +188,7 @@ class PythonSession:
         return taken
 
     def take_encrypted(self) -> bytes:
-        """What it has left for its next call."""
+        """What `pump` has left for its next call."""
         taken, self._encrypted = self._encrypted, b""
         return taken
 
@@ -205,11 +206,11 @@ def _few_records(came: bytes | memoryview, start: int) -> int:
 
 
 class NoPair:
-    """In the place of the core's pair of sockets: nothing is passed on without Python."""
+    """Replaces the core's pair of sockets: nothing is passed on without Python."""
 
     bytes_in = 0
     bytes_out = 0
-    is_told = False
+    has_events = False
 
     def disarm(self) -> None: ...
 

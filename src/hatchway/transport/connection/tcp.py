@@ -274,7 +274,7 @@ class Connection(ABC):
     @property
     def has_more(self) -> bool:
         """Whether something has been read but not handed over: the socket cannot report that."""
-        return self.pair is not None and self.pair.is_told
+        return self.pair is not None and self.pair.has_events
 
     def turn(self) -> bool:
         """Read once and hand over. Returns whether there is likely to be more."""

@@ -222,7 +222,7 @@ class TlsConnection(Connection):
     @property
     def has_more(self) -> bool:
         return (
-            (self.pair is not None and self.pair.is_told)
+            (self.pair is not None and self.pair.has_events)
             or self._encrypted is not None
             or bool(self._incoming.pending)
             or bool(self._tls.pending())

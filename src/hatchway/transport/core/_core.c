@@ -1,26 +1,28 @@
-/* The path of a tunnel's bytes, compiled: client's socket, TLS, WebSocket frames with data, target's socket, and back; and
- * before it TLS's handshake, until the request's head has come.
+/* The path of a tunnel's bytes, compiled: from the client's socket through TLS and WebSocket data frames to the
+ * target's socket, and back; and before that the TLS handshake, until the head of the request has come.
  *
- * Everything else is Python's (transport/websocket/core_connection.py): requests, control frames, faults, ends, unsent
- * bytes, turns and allowances. What is here takes a socket's bytes once, of bounded size, and tells Python what it has
- * not used. docs/gateway.md says how it is built and checked.
+ * Python does everything else (transport/websocket/core_connection.py): requests, control frames, faults, ends,
+ * unsent bytes, turns and allowances. The core takes a bounded number of bytes from a socket at a time, and tells
+ * Python what it has not used. docs/gateway.md says how it is built and checked.
  *
- * All bytes are a stranger's. What bounds them:
- *   - one call reads once, at most MOST bytes, into IN; decrypts these to where they were, which takes less room; and
- *     hands over at most MOST_FRAMES frames.
- *   - OpenSSL reads on within one call until there is data, even through thousands of key updates. So it is given
- *     whole records only, and no more than RECORDS (or a fourth as many small ones) between two looks at the clock.
- *   - a frame's header is taken from `header`, never beyond its 14 bytes; what is not a masked, final, non-empty
- *     BINARY frame of at most MAX_FRAME bytes goes to Python from its first byte on.
- *   - of a client of gateways (client/tunnel/asyncio_relay.py) all is the same, with the gateway in the client's place and the
- *     local connection in the target's, but that frames are masked the other way; it bounds no cost.
- *   - a client whose request is yet to come is read 20 KiB at once, at most 64 times, and has its turn after all others; of
- *     its request at most 16 KiB and the rest of a record are kept.
- *   - a request's head (at most 16 KiB) is read in one pass, each byte twice at most; what is not as clients write it is
- *     left to Python, to read or to refuse. So is a presigned URL: of its at most MOST_PARAMETERS parameters each is
- *     compared with each other at most, and none is copied but what is told of.
- *   - the buffers IN, OUT and REQUEST serve all connections, so they stay in the processor's caches. No call leaves
- *     anything in them that a later one reads: each begins with lengths of its own, and what is left over is copied
+ * All bytes come from strangers. These are the bounds:
+ *   - One call reads once, at most MOST bytes, into IN; decrypts them in place, which takes less room; and hands over
+ *     at most MOST_FRAMES frames.
+ *   - OpenSSL reads on within one call until there is data, even through thousands of key updates. So it gets only
+ *     whole records, and no more than RECORDS (or a fourth as many small ones) between two looks at the clock.
+ *   - A frame's header is read from `header`, never beyond its 14 bytes. Everything except a masked, final, non-empty
+ *     BINARY frame of at most MAX_FRAME bytes goes to Python, from its first byte on.
+ *   - In a client (client/tunnel/asyncio_relay.py) all this is the same, with the gateway in place of the client and
+ *     the local connection in place of the target, except that frames are masked in the other direction and no cost
+ *     is limited.
+ *   - A client whose request is yet to come is read 20 KiB at a time, at most 64 times, and gets its turn after all
+ *     others; at most 16 KiB of its request and the rest of a record are kept.
+ *   - The head of a request (at most 16 KiB) is read in one pass, each byte at most twice. A head in a form that
+ *     clients do not usually write is left to Python, to read or to refuse. So is a presigned URL: each of its at
+ *     most MOST_PARAMETERS parameters is compared with each other at most, and only those that are reported are
+ *     copied.
+ *   - The buffers IN, OUT and REQUEST serve all connections, so they stay in the processor's caches. No call leaves
+ *     anything in them that a later call reads: each begins with lengths of its own, and copies what is left over
  *     before it returns. The GIL is held.
  */
 #define PY_SSIZE_T_CLEAN
@@ -50,47 +52,47 @@
 
 #define MOST (128 * 1024)          /* bytes read from a client at once */
 #define RECORD (16 * 1024)         /* bytes of data in the largest record (RFC 8446 section 5.1) */
-#define HEADER 5                   /* bytes of a record's header; the last two are the length of the rest */
+#define HEADER 5                   /* bytes of a record's header; the last two contain the length of the rest */
 #define RECORDS 16                 /* records given to OpenSSL between two looks at the clock */
 #define SMALL 1024                 /* bytes up to which a record is small */
-#define SMALL_COUNTS 4             /* for how many records a small one counts */
-#define TURN 150000                /* nanoseconds after which others have their turn */
+#define SMALL_COUNTS 4             /* how many records a small one counts for */
+#define TURN 150000                /* nanoseconds after which others get their turn */
 #define MAX_FRAME (128 * 1024)     /* bytes of payload of the largest frame */
 #define MOST_FRAMES 128            /* frames handed over at once */
 #define FRAME (64 * 1024)          /* bytes of a full frame to the client, its header of 4 included */
 #define FRAMES 4                   /* full frames read from a target at once */
 #define READ_SIZE (64 * 1024)      /* bytes read from a client at once, and from a target */
 #define PUSH_SIZE (2 * (FRAME - 4))
-#define MOST_EVENTS 256            /* taken from epoll at once */
-#define ROUND 1000000              /* nanoseconds after which events go to Python, for the event loop to run */
-#define FREE 16                    /* microseconds of a call that are not counted: see allowance.py, as the next two */
+#define MOST_EVENTS 256            /* events taken from epoll at once */
+#define ROUND 1000000              /* nanoseconds after which events go to Python, so that the event loop runs */
+#define FREE 16                    /* microseconds of a call that are not counted: see allowance.py, also for the next two */
 #define SMALL_RECORD 2
 #define EMPTY_RECORD 40
-#define MAX_HEAD (16 * 1024)       /* bytes of a request's line and headers: see handshake.py */
+#define MAX_HEAD (16 * 1024)       /* bytes of a request line and headers: see handshake.py */
 #define GREETED (20 * 1024)        /* bytes read at once from a client whose request is yet to come */
 #define MOST_GREETED 64            /* reads in which its request has to come, and records without data: see tls.py */
 #define MOST_EMPTY 32
-#define MOST_HANDSHAKE (8 * 1024)  /* bytes of its handshake's records: see client_hello.py */
+#define MOST_HANDSHAKE (8 * 1024)  /* bytes of its handshake records: see client_hello.py */
 
-/* What a call tells besides a number of bytes, which stands above these 16 bits. */
+/* The flags that a call returns below the number of bytes, which is shifted by 16 bits: see flags.py. */
 enum {
-    FULL = 1,          /* so much was read that there is most likely more */
+    FULL = 1,          /* as much was read as was asked for, so there is most likely more */
     NOTHING = 2,       /* there was nothing to read */
     END = 4,           /* the socket's input has ended */
     REST = 8,          /* `rest` has payload that was not sent */
     PLAIN = 16,        /* `plain` has frames for Python */
     ENCRYPTED = 32,    /* `encrypted` has records for the next call */
-    COST = 64,         /* `cost` and `waste` are to be paid for */
+    COST = 64,         /* `cost` and `waste` count against the client's allowance */
     TLS_ENDED = 128,
     TLS_FAILED = 256,
-    OUTGOING = 512,    /* `outgoing` has something for the client */
-    FAILED = 1024,     /* the socket could not be read, or there was no memory: it is to be dropped */
-    TOO_MUCH = 2048,   /* the client has taken more than it may before its request: it is to be reset */
+    OUTGOING = 512,    /* `outgoing` has bytes that could not be sent */
+    FAILED = 1024,     /* the socket could not be read, or memory ran out: the connection is to be dropped */
+    TOO_MUCH = 2048,   /* the client exceeded a limit before its request came: the connection is to be reset */
 };
 
 typedef struct {
     PyObject_HEAD
-    unsigned char *bytes; /* a queue: what is from `start` to `end` */
+    unsigned char *bytes; /* a queue: the bytes from `start` to `end` */
     size_t start, end, room;
 } Queue;
 
@@ -107,25 +109,25 @@ typedef struct {
     int is_client; /* it masks what it sends (RFC 6455 section 5.1) */
     Queue *incoming, *outgoing;
     PyObject *rest, *plain, *encrypted; /* bytes or NULL */
-    /* What `pump` is given from, while it runs; else NULL. */
+    /* What `pump` gives OpenSSL, while it runs; otherwise NULL. */
     const unsigned char *from;
     size_t from_size;
-    const unsigned char *unread; /* while `push` writes: up to here what OpenSSL writes may go in OUT; else NULL */
-    long cost, waste, carried; /* of the last call; carried is how many bytes of payload */
-    /* Of the records: bytes to come of the one that OpenSSL has the beginning of; the beginning of a header; how many
-       OpenSSL was given for which it has given nothing yet; how many it may be given now. */
+    const unsigned char *unread; /* while `push` writes: OpenSSL may overwrite OUT up to here; otherwise NULL */
+    long cost, waste, carried; /* of the last call; carried is the number of payload bytes */
+    /* About the records: bytes to come of the record whose beginning OpenSSL has; the beginning of a header; how many
+       OpenSSL was given for which it has returned nothing yet; how many it may be given now. */
     size_t record_left;
     unsigned char stub[HEADER];
     size_t stub_size;
     long records;
     int budget;
     long small;
-    size_t handshake; /* bytes of the handshake's records that OpenSSL was given */
+    size_t handshake; /* bytes of handshake records that OpenSSL was given */
     /* Before the request: whether the handshake is over; reads, and records that had no data. */
     int is_open;
     int greeted;
     long empty;
-    /* Of the frames: bytes to come of the payload of the one that has begun, its mask, turned to what comes next; the
+    /* About the frames: payload bytes to come of the frame that has begun; its mask, rotated to what comes next; the
        beginning of a header. */
     size_t payload_left;
     unsigned char mask[4];
@@ -133,13 +135,13 @@ typedef struct {
     size_t header_size;
 } Session;
 
-/* A client's bytes as they come, with room in front for the data of a record whose beginning OpenSSL has from before.
-   The data of a record is shorter than the record, so it is put where that was: the fewer bytes are touched, the fewer
-   have to be fetched from memory, where others had the caches meanwhile. */
+/* A client's bytes as they arrive, with room in front for the data of a record whose beginning OpenSSL already has. A
+   record's data is shorter than the record, so it is put in its place: the fewer bytes are touched, the fewer have to
+   be fetched from memory if others had the caches meanwhile. */
 static unsigned char IN[RECORD + HEADER + MOST + RECORD];
-/* Likewise, what goes to a client: a target's bytes, each frame with room for its header, and from the beginning on the
-   records that they become. Each grows by its header, its type and its tag; TLS 1.2 has 8 bytes of nonce instead of the
-   type, and with CBC up to 80 bytes of its own. So much room is in front of the frames. */
+/* Likewise, what goes to a client: a target's bytes, each frame with room for its header, and from the beginning the
+   records that they become. Each record grows by its header, its type and its tag; TLS 1.2 has 8 bytes of nonce instead
+   of the type, and with CBC up to 80 bytes of its own. The room in front of the frames is for that growth. */
 #define GROWTH ((FRAMES * (FRAME / RECORD + 1) + 8) * 64)
 static unsigned char OUT[GROWTH + FRAMES * FRAME];
 static size_t out_size;
@@ -163,7 +165,8 @@ static size_t least(size_t one, size_t other)
     return one < other ? one : other;
 }
 
-/* Of this thread: who uses OpenSSL next would take them for its own. To look is cheaper than to clear. */
+/* OpenSSL's errors belong to the thread: its next user would take them for its own. Looking is cheaper than clearing.
+   */
 static void clear_errors(void)
 {
     if (ERR_peek_error())
@@ -174,7 +177,7 @@ static PyObject *raise_ssl(void)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    /* With the number and the words that Python's own has. */
+    /* With the number and the text of Python's own exception. */
     PyObject *said = Py_BuildValue("(is)", SSL_ERROR_SSL, reason ? reason : "TLS failed");
     if (said != NULL) {
         PyErr_SetObject(ssl_error, said);
@@ -192,7 +195,7 @@ static void dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* --- The parts: one translation unit, for they call each other for every record --------------------------------- */
+/* --- The parts: one translation unit, because they call each other for every record ------------------------------- */
 
 #include "queue.c"
 #include "tls.c"
@@ -219,7 +222,7 @@ static PyMethodDef functions[] = {
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
-/* Which Python has too: a test compares them. */
+/* Python has the same constants: tests compare them. */
 static const struct {
     const char *name;
     long value;
@@ -253,7 +256,7 @@ static const struct {
     {"EMPTY_RECORD", EMPTY_RECORD},
 };
 
-/* What is Python's own. */
+/* Objects of Python's standard library. */
 static const struct {
     const char *module, *name;
     PyObject **to;

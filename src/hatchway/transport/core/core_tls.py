@@ -1,4 +1,4 @@
-"""The server's certificate as its files are now, for the core."""
+"""The server's certificate from the current files, for the core."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class CoreTls(ServerTls):
-    """Has a context of the core's beside `context`, from the same files."""
+    """Has a context of the core besides `context`, from the same files."""
 
     @property
     def session_context(self) -> Context:
         return self._core_context
 
     def _take(self) -> None:
-        # Python says better what is wrong with the files.
+        # Python reports better what is wrong with the files.
         super()._take()
         certificate, key = self._files
         assert CORE is not None

@@ -1,8 +1,8 @@
-"""An event loop that waits by the core's poller: what that carries by itself wakes nothing of Python's.
+"""An event loop that waits with the core's poller: what the poller carries by itself does not wake Python.
 
-asyncio's own loop, whose selector is the poller. uvloop would wait by an epoll of its own, and be woken each
-time. What it is to call, of which a tunnel makes some twenty, are the core's handles: asyncio's, in Python,
-take several times as much.
+It is asyncio's own loop with the poller as its selector. uvloop would wait with an epoll of its own and be
+woken each time. The calls that it makes, about twenty for a tunnel, use the core's handles: asyncio's, in
+Python, take several times as long.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
 _Given = TypeVarTuple("_Given")
 
 _WAKES: Final = 4096
-"""Bytes that are read at once, each of somebody who wakes the loop."""
+"""Bytes read at once; each is from somebody who wakes the loop."""
 _NOT_WRITABLE = ~select.EPOLLOUT
 _NOT_READABLE = ~select.EPOLLIN
 
 
 def new_event_loop() -> CoreLoop:
-    """The core must be there."""
+    """The core must be loaded."""
     assert CORE is not None
     return CoreLoop(CORE.Poller())
 
 
 class CoreLoop(asyncio.SelectorEventLoop):
-    """Its turns, and what asks it for calls, are the core's too (loop.c).
+    """Its turns, and the methods that schedule calls, are the core's too (loop.c).
 
     Attributes:
-        poller: what it waits by. Others may watch descriptors by it too: see `on_other_events`.
-        selector: the same as asyncio has it, for the descriptors that are its own.
+        poller: what it waits with. Others may watch descriptors with it too: see `on_other_events`.
+        selector: the same in asyncio's form, for the loop's own descriptors.
     """
 
     # asyncio's own, as in CPython 3.11 to 3.14.
@@ -67,7 +67,7 @@ class CoreLoop(asyncio.SelectorEventLoop):
         super().__init__(self.selector)
 
     def on_other_events(self, callback: Callable[[list[tuple[int, int]]], None]) -> None:
-        """Call this with the descriptors and events that are none of the loop's own."""
+        """Call this with the descriptors and events that are not the loop's own."""
         self.selector.on_other_events = callback
 
     time = staticmethod(monotonic)
@@ -90,11 +90,11 @@ class CoreLoop(asyncio.SelectorEventLoop):
         ) -> Any: ...
 
     def take_events(self, events: list[tuple[int, int]]) -> None:
-        """The poller tells of these descriptors and events."""
+        """The poller reports these descriptors and events."""
         self._process_events(self.selector.sorted(events))
 
     def clear_timers(self) -> None:
-        """Many timers are cancelled: keep the others."""
+        """Many timers are cancelled: keep only the others."""
         kept = []
         for handle in self._scheduled:
             if handle.cancelled():
@@ -106,7 +106,7 @@ class CoreLoop(asyncio.SelectorEventLoop):
         self._timer_cancelled_count = 0
 
     def run_watched(self) -> None:
-        """One turn, with a look at how long each call takes: asyncio's own."""
+        """One turn of asyncio's own kind, which measures how long each call takes."""
         super()._run_once()  # type: ignore[misc]
 
     def _call_soon(self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None) -> Any:
@@ -115,7 +115,8 @@ class CoreLoop(asyncio.SelectorEventLoop):
         return handle
 
     def _read_from_self(self) -> None:
-        """What others wake it by. Once: of what is left then the poller tells again (epoll(7))."""
+        """Read what others wake the loop with. One read suffices: the poller reports again what is left
+        (epoll(7))."""
         try:
             data = self._ssock.recv(_WAKES)
         except (BlockingIOError, InterruptedError):
@@ -123,7 +124,7 @@ class CoreLoop(asyncio.SelectorEventLoop):
         self._process_self_data(data)
 
     def failed(self, handle: Handle, callback: Callable[..., Any], problem: BaseException) -> None:
-        """What was to be called has raised."""
+        """A scheduled call has raised."""
         message = f"Exception in callback {callback!r}"
         self.call_exception_handler({"message": message, "exception": problem, "handle": handle})
 
@@ -160,7 +161,7 @@ class _Selector(BaseSelector):
         return self.sorted(self._poller.poll(milliseconds))
 
     def sorted(self, events: list[tuple[int, int]]) -> list[tuple[SelectorKey, int]]:
-        """Those of what the poller tells that are asyncio's own. Others are told of the rest."""
+        """The events for asyncio's own descriptors. Others are notified of the rest."""
         ready, others = [], []
         for descriptor, mask in events:
             key = self._keys.get(descriptor)

@@ -1,4 +1,4 @@
-/* Part of _core.c. WebSocket frames with data (RFC 6455 section 5.2). */
+/* Part of _core.c. WebSocket data frames (RFC 6455 section 5.2). */
 
 static inline __attribute__((always_inline)) void xor_words(unsigned char *bytes, size_t words, uint64_t mask)
 {
@@ -11,14 +11,14 @@ static inline __attribute__((always_inline)) void xor_words(unsigned char *bytes
 }
 
 #ifdef __x86_64__
-/* The same in half as many steps, where the processor has them. */
+/* The same in half as many steps, on processors that have AVX2. */
 __attribute__((target("avx2"))) static void xor_words_by_avx2(unsigned char *bytes, size_t words, uint64_t mask)
 {
     xor_words(bytes, words, mask);
 }
 #endif
 
-/* Unmask or mask, and turn the mask to what comes next. */
+/* Mask or unmask, and rotate the mask to what comes next. */
 static void unmask(unsigned char *bytes, size_t size, unsigned char mask[4])
 {
     unsigned char turned[4];
@@ -39,8 +39,8 @@ static void unmask(unsigned char *bytes, size_t size, unsigned char mask[4])
     memcpy(mask, turned, 4);
 }
 
-/* A client's keys: nobody can foresee them, and each is used once (RFC 6455 section 5.3). Returns -1 when there are
-   none. */
+/* The masking keys of a client: they are unpredictable, and each is used once (RFC 6455 section 5.3). Returns -1 if
+   there are none. */
 static int new_mask(unsigned char mask[4])
 {
     static unsigned char keys[4 * 1024];
@@ -59,8 +59,8 @@ static int new_mask(unsigned char mask[4])
     return 0;
 }
 
-/* Look at a header of which there are `header_size` bytes. Returns 1 when it is whole and of a frame for here, 0 when
-   more has to come, and -1 when the frame is for Python. */
+/* Parse a header of which `header_size` bytes are here. Returns 1 if it is complete and of a data frame, 0 if more has
+   to come, and -1 if the frame is for Python. */
 static int look_at_header(Session *self)
 {
     const unsigned char *header = self->header;
@@ -98,14 +98,14 @@ static int look_at_header(Session *self)
 typedef struct {
     unsigned char *bytes;
     size_t at;         /* bytes looked at */
-    size_t carried;    /* of them payload, which is listed here */
-    struct iovec pieces[MOST_FRAMES + 1]; /* one of a frame that had begun before, and MOST_FRAMES more */
+    size_t carried;    /* payload bytes among them, which are listed here */
+    struct iovec pieces[MOST_FRAMES + 1]; /* one for a frame that had begun before, and MOST_FRAMES more */
     int count, frames;
-    int is_taken;      /* whether any frame is for here */
-    int is_for_python; /* all from here on is */
+    int is_taken;      /* whether data frames are handled here at all */
+    int is_for_python; /* everything from here on is for Python */
 } Found;
 
-/* Look on, up to `end`, for payloads, and unmask them: best for each record, as long as it is in the processor's
+/* Continue, up to `end`, to look for payloads, and unmask them: best after each record, while it is in the processor's
    innermost cache. */
 static void look_for_payload(Session *self, Found *found, size_t end)
 {
@@ -134,8 +134,8 @@ static void look_for_payload(Session *self, Found *found, size_t end)
     }
 }
 
-/* Put what is for Python into `plain`: all from the beginning of a frame to `end`. Returns 0, or -1 when there is no
-   memory. */
+/* Put what is for Python into `plain`: everything from the beginning of a frame to `end`. Returns 0, or -1 if memory
+   ran out. */
 static int leave_to_python(Session *self, const Found *found, size_t end)
 {
     size_t begun = self->header_size, length = end - found->at;
@@ -150,7 +150,8 @@ static int leave_to_python(Session *self, const Found *found, size_t end)
     return 0;
 }
 
-/* The header of a frame with so many bytes, to end where they begin; with a mask, if there is one. Returns its size. */
+/* Write the header of a frame with so many bytes so that it ends at `end`, with a mask if there is one. Returns its
+   size. */
 static size_t put_header(unsigned char *end, size_t size, const unsigned char *mask)
 {
     if (mask != NULL) {

@@ -1,13 +1,13 @@
-/* Part of _core.c. A call that the event loop is to make: what asyncio.Handle and asyncio.TimerHandle are in Python. */
+/* Part of _core.c. A call that the event loop will make: what asyncio.Handle and asyncio.TimerHandle are in Python. */
 
 typedef struct {
     PyObject_HEAD
-    PyObject *loop, *callback, *arguments, *context; /* the middle two are NULL once it is cancelled */
+    PyObject *loop, *callback, *arguments, *context; /* callback and arguments are NULL once it is cancelled */
     double when;
-    char is_scheduled; /* whether it is among the loop's timers */
+    char is_scheduled; /* whether it is one of the loop's timers */
 } Handle;
 
-/* A new one, of a tuple of arguments. It runs in a copy of the present context where that is None. */
+/* A new handle with a tuple of arguments. It runs in a copy of the present context if `context` is None. */
 static Handle *new_handle(PyObject *loop, PyObject *callback, PyObject *arguments, PyObject *context)
 {
     PyObject *in = context == Py_None ? PyObject_CallNoArgs(copy_context) : Py_NewRef(context);
@@ -23,8 +23,7 @@ static Handle *new_handle(PyObject *loop, PyObject *callback, PyObject *argument
     return self;
 }
 
-/* handle(loop, callback, arguments, context, when): `when` is None of one that does not wait for its time among the loop's
-   timers. */
+/* handle(loop, callback, arguments, context, when): `when` is None unless it is one of the loop's timers. */
 static PyObject *handle_new(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
 {
     if (count != 5 || !PyTuple_Check(given[2])) {
@@ -76,7 +75,7 @@ static PyObject *handle_cancel(PyObject *object, PyObject *Py_UNUSED(ignored))
     if (self->callback == NULL)
         Py_RETURN_NONE;
     if (self->is_scheduled) {
-        /* The loop counts them, to clear up among its timers. */
+        /* The loop counts them, to remove them from its timers. */
         PyObject *noted = PyObject_CallMethodObjArgs(self->loop, cancelled_name, object, NULL);
         if (noted == NULL)
             return NULL;
@@ -92,7 +91,7 @@ static PyObject *handle_is_cancelled(PyObject *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(((Handle *)self)->callback == NULL);
 }
 
-/* Where it was made, which asyncio's note in debug mode. */
+/* Where it was made: asyncio's handles note that in debug mode. */
 static PyObject *handle_nothing(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
 {
     Py_RETURN_NONE;
@@ -129,13 +128,13 @@ static PyObject *call_in(PyObject *context, PyObject *callback, PyObject *argume
     return result;
 }
 
-/* Make the call. What it raises is for the loop's `failed`, but for what is to end the program. */
+/* Make the call. The loop's `failed` handles what it raises, except exceptions that end the program. */
 static PyObject *handle_run(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Handle *self = (Handle *)object;
     if (self->callback == NULL)
         Py_RETURN_NONE;
-    /* It may be cancelled by what it calls. */
+    /* What it calls may cancel it. */
     PyObject *callback = Py_NewRef(self->callback), *arguments = Py_NewRef(self->arguments);
     PyObject *result = call_in(self->context, callback, arguments);
     if (result == NULL && !PyErr_ExceptionMatches(PyExc_SystemExit) && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
@@ -154,7 +153,7 @@ static PyObject *handle_run(PyObject *object, PyObject *Py_UNUSED(ignored))
     return result;
 }
 
-/* Which is due first: what a heap asks. */
+/* Which is due first: the comparison that a heap needs. */
 static PyObject *handle_compare(PyObject *self, PyObject *other, int operation)
 {
     if (operation != Py_LT || Py_TYPE(other) != handle_type)
@@ -169,7 +168,7 @@ static PyMethodDef handle_methods[] = {
     {"_run", handle_run, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
-/* By names that asyncio's loop has for its own. */
+/* Under the names that asyncio's loop uses for its own. */
 static PyMemberDef handle_members[] = {
     {"_callback", T_OBJECT, offsetof(Handle, callback), READONLY, NULL},
     {"_when", T_DOUBLE, offsetof(Handle, when), READONLY, NULL},

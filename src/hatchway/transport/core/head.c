@@ -1,8 +1,9 @@
-/* Part of _core.c. The head of a request as clients write it: what is otherwise, Python reads, or refuses and says why. */
+/* Part of _core.c. The head of a request in the form that clients usually write. Any other form is left to Python,
+   which reads it, or refuses it and says why. */
 
 #define MOST_HEADERS 32
 #define MOST_PARAMETERS 32
-#define LONGEST_NAME 64 /* bytes of a header's */
+#define LONGEST_NAME 64 /* bytes of a header's name */
 
 static const unsigned char UNRESERVED[256] = { /* RFC 3986 section 2.3 */
     ['a' ... 'z'] = 1, ['A' ... 'Z'] = 1, ['0' ... '9'] = 1, ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1,
@@ -13,12 +14,13 @@ static int is_unreserved(unsigned char byte)
     return UNRESERVED[byte];
 }
 
-static int upper_hex(unsigned char byte) /* -1 of what is no upper-case hexadecimal digit */
+static int upper_hex(unsigned char byte) /* -1 for anything but an upper-case hexadecimal digit */
 {
     return byte >= '0' && byte <= '9' ? byte - '0' : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10 : -1;
 }
 
-/* Past the text that begins here, each byte of which is encoded in the one canonical way; it ends before `end`. */
+/* The end of the text that begins here and ends before `end`, in which each byte is encoded in the one canonical way.
+   */
 static const unsigned char *skip_canonical(const unsigned char *at, const unsigned char *end)
 {
     for (;;) {
@@ -31,7 +33,7 @@ static const unsigned char *skip_canonical(const unsigned char *at, const unsign
     }
 }
 
-/* A tuple of the first `count` of these, which it takes; they are let go of where there is none. */
+/* A tuple of the first `count` of these. It takes their references, and drops them if there is no tuple. */
 static PyObject *tuple_of(PyObject **items, Py_ssize_t count)
 {
     PyObject *all = PyTuple_New(count);
@@ -56,7 +58,7 @@ static PyObject *pair_of(const void *name, size_t name_size, const void *value, 
     return tuple_of(both, 2);
 }
 
-/* What `found` of them are together, after the one that ended the reading: `is_whole` is whether that was the end. */
+/* The tuple of the `found` items that were read; `is_whole` is whether the reading reached the end. */
 static PyObject *all_of(PyObject **items, Py_ssize_t found, int is_whole)
 {
     if (is_whole)
@@ -66,7 +68,7 @@ static PyObject *all_of(PyObject **items, Py_ssize_t found, int is_whole)
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
-/* The names and values of a query that is in its canonical encoding already; None of any other. */
+/* The names and values of a query that is already in its canonical encoding; None for any other. */
 static PyObject *read_query(const unsigned char *at, const unsigned char *end)
 {
     PyObject *pairs[MOST_PARAMETERS];
@@ -92,7 +94,7 @@ static int is_token(unsigned char byte) /* RFC 9110 section 5.6.2 */
     return is_unreserved(byte) || (byte != 0 && strchr("!#$%&'*+^`|", byte) != NULL);
 }
 
-/* Headers, each after a line's end, up to `end`: names in lower case. None where one is of another kind, or tells of a
+/* The headers up to `end`, each after a line end: names in lower case. None if one has another form, or announces a
    body. */
 static PyObject *read_headers(const unsigned char *at, const unsigned char *end)
 {
@@ -124,7 +126,8 @@ static PyObject *read_headers(const unsigned char *at, const unsigned char *end)
     return all_of(headers, found, 1);
 }
 
-/* read_head(raw): path, query, headers, and the query's parameters or None; None where it is not as clients write it. */
+/* read_head(raw): path, query, headers, and the query's parameters or None; None if the head is not in the usual form.
+   */
 static PyObject *read_head(PyObject *Py_UNUSED(module), PyObject *raw)
 {
     static const char method[] = "GET ", version[] = " HTTP/1.1";

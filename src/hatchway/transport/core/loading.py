@@ -1,4 +1,4 @@
-"""Whether the compiled core is there and fits: its sources, where these are here, and Python's asyncio."""
+"""Whether the compiled core exists and fits: its sources, if they are here, and Python's asyncio."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _STRANGE_ASYNCIO: Final = f"its event loop does not fit the asyncio of Python {p
 _OF_LOOPS: Final = ("_run_once", "_call_soon", "_process_events", "_timer_handle_cancelled")
 _VALUES: Final = {"_closed": False, "_stopping": False, "_timer_cancelled_count": 0}
 _OF_HANDLES: Final = ("_run", "_callback", "_cancelled", "_scheduled", "_when", "_source_traceback")
-"""What `event_loop`, loop.c and handle.c stand in for, or are called by."""
+"""The methods and attributes of asyncio that `event_loop`, loop.c and handle.c replace, or that call them."""
 
 
 class CoreProblem(Exception):
-    """The compiled core is asked for and cannot be used. The message says why, and what to do."""
+    """The compiled core is demanded and cannot be used. The message says why, and what to do."""
 
 
 def _load() -> tuple[ModuleType | None, str, bool]:
@@ -47,7 +47,7 @@ def _load() -> tuple[ModuleType | None, str, bool]:
 
 
 def _knows_asyncio() -> bool:
-    """Whether what is asyncio's own, and what the core's loop uses of it, is as in CPython 3.11 to 3.14."""
+    """Whether the parts of asyncio that the core's loop uses are as in CPython 3.11 to 3.14."""
     loop = asyncio.BaseEventLoop()
     try:
         return (
@@ -65,10 +65,10 @@ def _knows_asyncio() -> bool:
 _loaded = _load()
 
 CORE: Final = _loaded[0]
-"""The compiled module (`_core.pyi`); None where it was not built, or cannot be used."""
+"""The compiled module (`_core.pyi`); None if it was not built or cannot be used."""
 
 PROBLEM: Final = _loaded[1]
-"""Why it cannot be, and what to do; empty where it can."""
+"""Why it cannot be used, and what to do; empty if it can."""
 
 IS_BUILT: Final = _loaded[2]
-"""Whether there is one, be it of use or not."""
+"""Whether it exists, usable or not."""

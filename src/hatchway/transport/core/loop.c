@@ -1,10 +1,10 @@
-/* Part of _core.c. What an event loop does for each call that it makes: the methods of asyncio.BaseEventLoop that it calls
-   most often. */
+/* Part of _core.c. What an event loop does for each call that it makes: the methods of asyncio.BaseEventLoop that it
+   calls most often. */
 
-#define MANY_TIMERS 100     /* from so many on, those that are cancelled are cleared away when they are more than half */
-#define LONGEST_WAIT 86400.0 /* seconds, as asyncio has it */
+#define MANY_TIMERS 100     /* with so many timers or more, cancelled ones are removed if they are more than half */
+#define LONGEST_WAIT 86400.0 /* seconds, as in asyncio */
 
-/* Raise where the loop is closed. Returns -1 then. */
+/* Raise if the loop is closed; returns -1 then. */
 static int check_open(PyObject *loop)
 {
     PyObject *closed = PyObject_GetAttr(loop, closed_name);
@@ -15,7 +15,7 @@ static int check_open(PyObject *loop)
     return is_closed ? -1 : 0;
 }
 
-/* A handle of what a loop is asked to call: `first` of the values given is the callback, its arguments follow. */
+/* A handle for what a loop is asked to call: value `first` is the callback, and its arguments follow. */
 static Handle *asked_for(PyObject *loop, PyObject *const *given, Py_ssize_t count, PyObject *names, Py_ssize_t first)
 {
     Py_ssize_t named = names == NULL ? 0 : PyTuple_Size(names);
@@ -54,7 +54,7 @@ static double seconds(void)
     return (double)now() * 1e-9;
 }
 
-/* Call it at `when` and after `given[0]`, which is a number. */
+/* Call it at `when` plus `given[0]`, which is a number. */
 static PyObject *call_at(PyObject *loop, double since, PyObject *const *given, Py_ssize_t count, PyObject *names)
 {
     double when = count < 1 ? 0.0 : PyFloat_AsDouble(given[0]);
@@ -88,7 +88,7 @@ static PyObject *loop_call_later(PyObject *loop, PyObject *const *given, Py_ssiz
     return call_at(loop, seconds(), given, count, names);
 }
 
-/* The timer that is due first, borrowed; NULL where there is none, or with an exception. */
+/* The timer that is due first, borrowed; NULL if there is none, or with an exception. */
 static Handle *first_timer(PyObject *timers)
 {
     if (PyList_Size(timers) <= 0)
@@ -101,7 +101,7 @@ static Handle *first_timer(PyObject *timers)
     return (Handle *)first;
 }
 
-/* Take it away, and let it be called if there is a queue for that. Returns -1 with an exception. */
+/* Remove it, and append it to `ready` if that is not NULL. Returns -1 with an exception. */
 static int take_timer(PyObject *timers, PyObject *ready)
 {
     Handle *handle = (Handle *)PyObject_CallFunctionObjArgs(heappop, timers, NULL);
@@ -115,8 +115,8 @@ static int take_timer(PyObject *timers, PyObject *ready)
     return appended == NULL ? -1 : 0;
 }
 
-/* Forget the timers that are cancelled: those that would be next, or all if they are too many. Returns -1 with an
-   exception. */
+/* Remove cancelled timers: those that would be next, or all of them if they are too many. Returns -1 with an exception.
+   */
 static int forget_cancelled(PyObject *loop)
 {
     PyObject *timers = PyObject_GetAttr(loop, scheduled_name), *counted = NULL;
@@ -146,7 +146,7 @@ static int forget_cancelled(PyObject *loop)
     return failed ? -1 : 0;
 }
 
-/* For how many milliseconds it may wait; -1 for ever, -2 with an exception. */
+/* How many milliseconds the loop may wait; -1 for ever, -2 with an exception. */
 static long wait_for(PyObject *loop, PyObject *ready)
 {
     PyObject *stopping = PyObject_GetAttr(loop, stopping_name);
@@ -163,11 +163,11 @@ static long wait_for(PyObject *loop, PyObject *ready)
     double left = when - seconds();
     left = left > LONGEST_WAIT ? LONGEST_WAIT : left;
     long milliseconds = left > 0 ? (long)(left * 1000) : 0;
-    /* Not before its time. */
+    /* Rounded up, so that no timer is called early. */
     return left > (double)milliseconds * 0.001 ? milliseconds + 1 : milliseconds;
 }
 
-/* Let the timers be called whose time has come. Returns -1 with an exception. */
+/* Schedule the timers whose time has come. Returns -1 with an exception. */
 static int take_due(PyObject *loop, PyObject *ready)
 {
     PyObject *timers = PyObject_GetAttr(loop, scheduled_name);
@@ -181,7 +181,7 @@ static int take_due(PyObject *loop, PyObject *ready)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* Make all calls that are due by now, and none that these ask for. Returns -1 with an exception. */
+/* Make all calls that are due now, but not those that they schedule. Returns -1 with an exception. */
 static int call_all(PyObject *ready)
 {
     Py_ssize_t left = PyObject_Size(ready);
@@ -192,7 +192,7 @@ static int call_all(PyObject *ready)
         if (handle != NULL && Py_TYPE(handle) == handle_type) {
             result = handle_run(handle, NULL);
         } else if (handle != NULL) {
-            /* asyncio's own, of what it watches. */
+            /* A handle of asyncio's own, for a descriptor that it watches. */
             PyObject *cancelled = PyObject_GetAttr(handle, is_cancelled_name);
             int is_cancelled = cancelled == NULL ? -1 : PyObject_IsTrue(cancelled);
             Py_XDECREF(cancelled);
@@ -207,7 +207,8 @@ static int call_all(PyObject *ready)
     return failed ? -1 : 0;
 }
 
-/* _run_once(): one turn of the loop, as asyncio's own makes it, which does where it has to watch (in debug mode). */
+/* _run_once(): one turn of the loop, like asyncio's own, which is called in debug mode because it measures each call.
+   */
 static PyObject *loop_run_once(PyObject *loop, PyObject *Py_UNUSED(ignored))
 {
     PyObject *debug = PyObject_GetAttr(loop, debug_name);
@@ -221,16 +222,16 @@ static PyObject *loop_run_once(PyObject *loop, PyObject *Py_UNUSED(ignored))
     long milliseconds = wait_for(loop, ready);
     PyObject *poller = milliseconds == -2 ? NULL : PyObject_GetAttr(loop, poller_name);
     PyObject *timeout = poller == NULL ? NULL : PyLong_FromLong(milliseconds);
-    PyObject *told = timeout == NULL ? NULL : PyObject_CallMethodObjArgs(poller, poll_name, timeout, NULL);
+    PyObject *events = timeout == NULL ? NULL : PyObject_CallMethodObjArgs(poller, poll_name, timeout, NULL);
     Py_XDECREF(timeout);
     Py_XDECREF(poller);
-    int failed = told == NULL;
-    if (!failed && PyObject_Size(told) > 0) {
-        PyObject *taken = PyObject_CallMethodObjArgs(loop, take_events_name, told, NULL);
+    int failed = events == NULL;
+    if (!failed && PyObject_Size(events) > 0) {
+        PyObject *taken = PyObject_CallMethodObjArgs(loop, take_events_name, events, NULL);
         failed = taken == NULL;
         Py_XDECREF(taken);
     }
-    Py_XDECREF(told);
+    Py_XDECREF(events);
     failed = failed || take_due(loop, ready) < 0 || call_all(ready) < 0;
     Py_DECREF(ready);
     if (failed)
@@ -238,7 +239,7 @@ static PyObject *loop_run_once(PyObject *loop, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* _timer_handle_cancelled(handle): one of its timers is cancelled. */
+/* _timer_handle_cancelled(handle): one of the loop's timers was cancelled. */
 static PyObject *loop_timer_cancelled(PyObject *loop, PyObject *Py_UNUSED(handle))
 {
     PyObject *counted = PyObject_GetAttr(loop, cancelled_count_name);
@@ -263,7 +264,7 @@ static PyMethodDef loop_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* complete(type): give a type of loops the methods that are here. */
+/* complete(type): add these methods to a type of loops. */
 static PyObject *complete(PyObject *Py_UNUSED(module), PyObject *type)
 {
     if (!PyType_Check(type)) {

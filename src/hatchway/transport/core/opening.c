@@ -1,6 +1,6 @@
-/* Part of _core.c. A client whose request is yet to come: TLS's handshake, and the request's head gathered. */
+/* Part of _core.c. A client whose request is yet to come: the TLS handshake, and collecting the head of the request. */
 
-/* The head as it comes, after what came of it before; with room for a whole record whenever more is wanted. */
+/* The head as it arrives, behind what came of it before; with room for a whole record whenever more is wanted. */
 static unsigned char REQUEST[MAX_HEAD + RECORD];
 
 static int has_head(size_t before, size_t size)
@@ -16,17 +16,17 @@ static int send_outgoing(Session *self, int client)
     size_t size = outgoing->end - outgoing->start;
     if (size && client >= 0) {
         ssize_t sent = send(client, outgoing->bytes + outgoing->start, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-        /* After an error too, which Python gets again when it sends that. */
+        /* Also after an error: Python gets it again when it sends the rest. */
         if (sent > 0)
             queue_skip(outgoing, (size_t)sent);
     }
     return outgoing->start != outgoing->end ? OUTGOING : 0;
 }
 
-/* Read from a client once, or take what was read: go on with the handshake, then gather the request's head, and send what
-   TLS has to say by `direct`, where that is not -1. Nothing behind the record in which the head ends is looked at.
-   Returns flags, or -1 with an exception. Of what it has read of the request, `plain` has all once PLAIN is told: the
-   whole head, or MAX_HEAD bytes without its end. */
+/* Read from a client once, or take what was read: continue the handshake, then collect the head of the request, and
+   send TLS's output by `direct` unless that is -1. Nothing behind the record in which the head ends is looked at.
+   Returns flags, or -1 with an exception. Once PLAIN is returned, `plain` has everything read of the request: the
+   complete head, or MAX_HEAD bytes without its end. */
 static int greet(Session *self, int client, int direct, PyObject *encrypted)
 {
     int flags = 0, is_whole = 0;

@@ -1,24 +1,24 @@
-/* Part of _core.c. Which sockets have something, and what of that needs no Python. */
+/* Part of _core.c. Which sockets have events, and which of these need no Python. */
 
 typedef struct Pair Pair;
 
 typedef struct {
     PyObject_HEAD
     int descriptor;
-    int untrusted; /* the epoll of clients whose request is yet to come; -1 where nobody has told it */
+    int untrusted; /* the epoll of clients whose request is yet to come; -1 if there is none */
     Pair **pairs; /* by the descriptors of their sockets */
     size_t size;
 } Poller;
 
-/* The two sockets of a tunnel; or a client's alone, whose request is yet to come: then `target` is -1. Whatever Python does
-   that `pump`, `push` or `greet` has to know of disarms it. */
+/* The two sockets of a tunnel; or only that of a client whose request is yet to come: then `target` is -1. Everything
+   that Python does and that `pump`, `push` or `greet` must know about disarms the pair. */
 struct Pair {
     PyObject_HEAD
     Poller *poller;
     Session *session;
     int client, target;
     int reads_client, reads_target;
-    int client_flags, target_flags; /* of what was carried in part, for Python to take */
+    int client_flags, target_flags; /* results of what was carried in part, for Python to take */
     long long bytes_in, bytes_out;
 };
 
@@ -99,7 +99,7 @@ static PyObject *poller_unregister(PyObject *self, PyObject *args)
     return control(self, args, EPOLL_CTL_DEL);
 }
 
-/* Carry what has come, as long as a turn lasts. Returns whether nothing is left to Python. */
+/* Carry what has come, for as long as a turn lasts. Returns whether nothing is left to Python. */
 static int serve(Pair *pair, int is_client)
 {
     int64_t until = 0;
@@ -107,7 +107,7 @@ static int serve(Pair *pair, int is_client)
         long long result = is_client ? pump(pair->session, pair->client, pair->target, READ_SIZE, Py_None)
                                      : push(pair->session, pair->target, pair->client, PUSH_SIZE);
         if (result < 0 && PyErr_ExceptionMatches(ssl_error)) {
-            /* It is the client's TLS that cannot be written to, not the target that has failed: Python sees to it. */
+            /* The client's TLS cannot be written to; the target has not failed. Python handles that. */
             PyErr_Clear();
             pair->reads_client = pair->reads_target = 0;
             return 0;
@@ -126,7 +126,7 @@ static int serve(Pair *pair, int is_client)
             *(is_client ? &pair->client_flags : &pair->target_flags) = flags;
             return 0;
         }
-        /* Epoll tells again of what is left when a turn is over, after the others. */
+        /* Epoll reports what is left again when a turn is over, after the others. */
         if (until == 0)
             until = now() + TURN;
         else if (now() > until)
@@ -134,18 +134,18 @@ static int serve(Pair *pair, int is_client)
     }
 }
 
-/* Put an event into a list. Returns -1 with an exception. */
-static int tell(PyObject *told, const struct epoll_event *event)
+/* Append an event to a list. Returns -1 with an exception. */
+static int append_event(PyObject *ready, const struct epoll_event *event)
 {
     PyObject *one = Py_BuildValue("iI", event->data.fd, event->events);
-    int failed = one == NULL || PyList_Append(told, one) < 0;
+    int failed = one == NULL || PyList_Append(ready, one) < 0;
     Py_XDECREF(one);
     return failed ? -1 : 0;
 }
 
-/* Have one client whose request is yet to come have its turn, and put into a list what of it is Python's. It costs as much
-   as hundreds of frames. Returns -1 with an exception. */
-static int serve_untrusted(Poller *self, PyObject *told)
+/* Give one client whose request is yet to come its turn, and append to a list what Python must handle. A turn costs as
+   much as hundreds of frames. Returns -1 with an exception. */
+static int serve_untrusted(Poller *self, PyObject *ready)
 {
     struct epoll_event event;
     if (epoll_wait(self->untrusted, &event, 1, 0) <= 0)
@@ -158,19 +158,19 @@ static int serve_untrusted(Poller *self, PyObject *told)
             PyErr_Clear();
             flags = FAILED;
         }
-        /* Of what is left epoll tells again. */
+        /* Epoll reports what is left again. */
         flags &= ~(FULL | NOTHING);
         if (flags == 0)
             return 0;
         pair->reads_client = 0;
         pair->client_flags = flags;
     }
-    return tell(told, &event);
+    return append_event(ready, &event);
 }
 
-/* Carry what can be, and put the others of so many events into a list. Returns whether there are clients whose request is
-   yet to come, which nobody has served; -1 with an exception. */
-static int sort(Poller *self, const struct epoll_event *events, int count, PyObject *told)
+/* Carry what can be carried, and append the other events to a list. Returns whether clients whose request is yet to
+   come are waiting; -1 with an exception. */
+static int sort(Poller *self, const struct epoll_event *events, int count, PyObject *ready)
 {
     int is_untrusted = 0;
     int64_t until = count > 1 ? now() + ROUND : 0;
@@ -186,14 +186,14 @@ static int sort(Poller *self, const struct epoll_event *events, int count, PyObj
             if ((is_client ? pair->reads_client : pair->reads_target) && serve(pair, is_client))
                 continue;
         }
-        if (tell(told, &events[at]) < 0)
+        if (append_event(ready, &events[at]) < 0)
             return -1;
     }
     return is_untrusted;
 }
 
 /* poll(milliseconds): wait until there is something for Python, or for so long, or for ever if negative. Returns what
-   select.epoll.poll does, less what could be carried here. */
+   select.epoll.poll does, without what could be carried here. */
 static PyObject *poller_poll(PyObject *object, PyObject *timeout)
 {
     Poller *self = (Poller *)object;
@@ -202,8 +202,8 @@ static PyObject *poller_poll(PyObject *object, PyObject *timeout)
     if (left == -1 && PyErr_Occurred())
         return NULL;
     int64_t until = left > 0 ? now() + left * 1000000 : 0;
-    PyObject *told = PyList_New(0);
-    while (told != NULL) {
+    PyObject *ready = PyList_New(0);
+    while (ready != NULL) {
         int count, most = left > INT_MAX ? INT_MAX : (int)left;
         if (most == 0) {
             count = epoll_wait(self->descriptor, events, MOST_EVENTS, 0);
@@ -214,21 +214,21 @@ static PyObject *poller_poll(PyObject *object, PyObject *timeout)
         }
         if (count < 0 && errno != EINTR) {
             PyErr_SetFromErrno(PyExc_OSError);
-            Py_CLEAR(told);
+            Py_CLEAR(ready);
             break;
         }
-        int is_untrusted = sort(self, events, count, told);
+        int is_untrusted = sort(self, events, count, ready);
         if (is_untrusted > 0) {
-            /* They come last: where Python has something to do, when it has done that. */
+            /* They come last: if Python has something to do, after that. */
             struct epoll_event event = {.events = EPOLLIN, .data.fd = self->untrusted};
-            is_untrusted = left == 0 || PyList_Size(told) > 0 ? tell(told, &event) : serve_untrusted(self, told);
+            is_untrusted = left == 0 || PyList_Size(ready) > 0 ? append_event(ready, &event) : serve_untrusted(self, ready);
         }
         if (is_untrusted < 0) {
-            Py_CLEAR(told);
+            Py_CLEAR(ready);
             break;
         }
-        /* A signal ends it, for its handler to run. */
-        if (left == 0 || count <= 0 || PyList_Size(told) > 0)
+        /* A signal ends the wait, so that its handler runs. */
+        if (left == 0 || count <= 0 || PyList_Size(ready) > 0)
             break;
         if (left > 0) {
             int64_t nanoseconds = until - now();
@@ -237,10 +237,10 @@ static PyObject *poller_poll(PyObject *object, PyObject *timeout)
                 break;
         }
     }
-    return told;
+    return ready;
 }
 
-/* greet_by(descriptor): those whose request is yet to come are watched by this epoll, which is watched here. */
+/* greet_by(descriptor): this epoll watches the clients whose request is yet to come; it is watched here itself. */
 static PyObject *poller_greet_by(PyObject *self, PyObject *descriptor)
 {
     long given = PyLong_AsLong(descriptor);
@@ -250,17 +250,17 @@ static PyObject *poller_greet_by(PyObject *self, PyObject *descriptor)
     Py_RETURN_NONE;
 }
 
-/* greet(): one of them has its turn. Returns as `poll` does. */
+/* greet(): give one of them its turn. Returns what `poll` does. */
 static PyObject *poller_greet(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *told = PyList_New(0);
-    if (told != NULL && serve_untrusted((Poller *)self, told) < 0)
-        Py_CLEAR(told);
-    return told;
+    PyObject *ready = PyList_New(0);
+    if (ready != NULL && serve_untrusted((Poller *)self, ready) < 0)
+        Py_CLEAR(ready);
+    return ready;
 }
 
-/* pair(session, client, target): the two sockets of a tunnel, which are both watched here; or, without a target, that of a
-   client whose request is yet to come. */
+/* pair(session, client, target): the two sockets of a tunnel, which are both watched here; or, without a target, that
+   of a client whose request is yet to come. */
 static PyObject *poller_pair(PyObject *object, PyObject *args)
 {
     PyObject *session;
@@ -309,14 +309,14 @@ static PyObject *pair_disarm(PyObject *object, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* The client's socket may be read, and written to the target, until further notice. */
+/* read_client(): from now on, the client's socket may be read and the target's written to without Python. */
 static PyObject *pair_read_client(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     ((Pair *)self)->reads_client = ((Pair *)self)->client >= 0;
     Py_RETURN_NONE;
 }
 
-/* And the target's, for the client. */
+/* read_target(): the same from the target to the client. */
 static PyObject *pair_read_target(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     ((Pair *)self)->reads_target = ((Pair *)self)->target >= 0;
@@ -340,7 +340,7 @@ static PyObject *pair_take_target(PyObject *self, PyObject *Py_UNUSED(ignored))
     return take_flags(&((Pair *)self)->target_flags);
 }
 
-static PyObject *pair_is_told(PyObject *self, void *Py_UNUSED(closure))
+static PyObject *pair_has_events(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(((Pair *)self)->client_flags || ((Pair *)self)->target_flags);
 }
@@ -356,7 +356,7 @@ static void part(Pair *self)
     }
 }
 
-/* One of the sockets is about to be closed. */
+/* part(): one of the sockets is about to be closed. */
 static PyObject *pair_part(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     part((Pair *)self);
@@ -394,7 +394,7 @@ static PyMethodDef pair_methods[] = {
 static PyGetSetDef pair_members[] = {
     {"bytes_in", pair_bytes_in, NULL, NULL, NULL},
     {"bytes_out", pair_bytes_out, NULL, NULL, NULL},
-    {"is_told", pair_is_told, NULL, NULL, NULL},
+    {"has_events", pair_has_events, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot pair_slots[] = {

@@ -1,10 +1,11 @@
-/* Part of _core.c. A presigned URL (Signature Version 4) as AWS's clients and ours write it: what it claims, and what its
-   signature is to be of. Nothing is verified here, and what is otherwise than usual Python reads, or refuses and says why. */
+/* Part of _core.c. A presigned URL (Signature Version 4) in the form that AWS's clients and ours write: what it claims,
+   and the text that its signature must match. Nothing is verified here. Any other form is left to Python, which reads
+   it, or refuses it and says why. */
 
-#define LONGEST_KEY 64 /* bytes: longer ones HMAC takes the digest of (RFC 2104 section 2) */
+#define LONGEST_KEY 64 /* bytes: HMAC replaces longer keys by their digest (RFC 2104 section 2) */
 #define DIGEST 32      /* bytes of a digest of SHA-256 */
-#define BLOCK 64       /* bytes that it takes at once */
-#define LONGEST_TOLD 256 /* bytes of a text to sign, which is 250 of what `read_claims` takes at most */
+#define BLOCK 64       /* bytes of a block of SHA-256 */
+#define LONGEST_TEXT 256 /* bytes of a text to sign: at most 250 for what `read_claims` accepts */
 
 typedef struct {
     const char *bytes;
@@ -19,10 +20,10 @@ typedef struct {
     Text key_id, date, region, service, timestamp, expires, token, signature;
 } Claims;
 
-static EVP_MD *sha256; /* looked for once: OpenSSL does it at each digest otherwise, which takes as long as a short one */
+static EVP_MD *sha256; /* looked up once: OpenSSL would do so for each digest, which takes as long as a short digest */
 static EVP_MD_CTX *hashing;
 
-/* Whether it is text that UTF-8 has. */
+/* Whether it is text that UTF-8 can encode. */
 static int is_text(PyObject *object, Text *text)
 {
     Py_ssize_t size = 0;
@@ -83,7 +84,7 @@ static int all_are(const Text *text, int (*is_one)(unsigned char), size_t least_
     return 1;
 }
 
-/* The parameters of a query in its canonical encoding, none of which is there twice. Returns how many; 0 of any other. */
+/* The parameters of a query in its canonical encoding, without duplicates. Returns how many; 0 for any other query. */
 static size_t split_query(const Text *query, Parameter *parameters)
 {
     const unsigned char *at = (const unsigned char *)query->bytes, *end = at + query->size;
@@ -113,7 +114,8 @@ static int take_part(Text *left, Text *part)
     return 1;
 }
 
-/* The last parameters of a query: those of a signature, in the order in which clients write them, and no others of theirs. */
+/* The last parameters of a query: those of a signature, in the order in which clients write them, and no others
+   beginning like them. */
 static int read_claims(const Parameter *parameters, size_t count, Claims *claims)
 {
     static const char *const names[] = {"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires",
@@ -127,7 +129,7 @@ static int read_claims(const Parameter *parameters, size_t count, Claims *claims
         else if (name != TOKEN)
             return 0;
     }
-    /* A token counts wherever it stands. */
+    /* A token is found wherever it stands. */
     for (const Parameter *other = parameters; other < last; other++)
         if (other->name.size >= 6 && memcmp(other->name.bytes, "X-Amz-", 6) == 0)
             return 0;
@@ -148,7 +150,7 @@ static int read_claims(const Parameter *parameters, size_t count, Claims *claims
         && all_are(&claims->signature, is_of_hex, 2 * DIGEST, 2 * DIGEST);
 }
 
-/* Put them in order, by name. Returns whether each is there once. */
+/* Sort them by name. Returns whether each occurs once. */
 static int sort_parameters(Parameter *parameters, size_t count)
 {
     for (size_t next = 1; next < count; next++) {
@@ -168,7 +170,8 @@ static int sort_parameters(Parameter *parameters, size_t count)
     return 1;
 }
 
-/* A path that stands for itself: segments of unreserved characters, none of which is empty or begins with a dot. */
+/* A path that is its own canonical form: segments of unreserved characters, none of which is empty or begins with a
+   dot. */
 static int is_plain_path(const Text *path)
 {
     for (size_t at = 0; at < path->size; at++) {
@@ -180,7 +183,7 @@ static int is_plain_path(const Text *path)
     return path->size > 1 && path->bytes[path->size - 1] != '/';
 }
 
-/* The one value of Host. Nothing else that a signature would have to cover, or that is one, may be among the headers. */
+/* The only value of Host. No header may be there that a signature would have to cover, or that is one. */
 static int find_host(PyObject *headers, Text *host)
 {
     for (Py_ssize_t item = 0, count = PyTuple_Size(headers); item < count; item++) {
@@ -229,14 +232,14 @@ static int digest_request(const Text *path, const Parameter *parameters, size_t 
     return 1;
 }
 
-/* The text that is signed. Returns its size. */
-static size_t write_told(const Claims *claims, const char *digest, char *told)
+/* Write the text to sign. Returns its size. */
+static size_t write_text(const Claims *claims, const char *digest, char *text)
 {
     const Text parts[] = {{"AWS4-HMAC-SHA256\n", 17}, claims->timestamp, {"\n", 1}, claims->date, {"/", 1},
                           claims->region, {"/", 1}, claims->service, {"/aws4_request\n", 14}, {digest, 2 * DIGEST}};
     size_t size = 0;
     for (size_t part = 0; part < sizeof parts / sizeof *parts; part++) {
-        memcpy(told + size, parts[part].bytes, parts[part].size);
+        memcpy(text + size, parts[part].bytes, parts[part].size);
         size += parts[part].size;
     }
     return size;
@@ -248,7 +251,7 @@ static PyObject *read_presigned(PyObject *Py_UNUSED(module), PyObject *const *gi
     Text path, query, host = {NULL, 0};
     Parameter parameters[MOST_PARAMETERS];
     Claims claims;
-    char digest[2 * DIGEST], told[LONGEST_TOLD];
+    char digest[2 * DIGEST], text[LONGEST_TEXT];
     if (count != 3) {
         PyErr_SetString(PyExc_TypeError, "three arguments are expected");
         return NULL;
@@ -263,23 +266,23 @@ static PyObject *read_presigned(PyObject *Py_UNUSED(module), PyObject *const *gi
         clear_errors();
         Py_RETURN_NONE;
     }
-    size_t size = write_told(&claims, digest, told);
+    size_t size = write_text(&claims, digest, text);
     return Py_BuildValue("(s#s#s#s#s#s#s#z#s#)", claims.key_id.bytes, (Py_ssize_t)claims.key_id.size, claims.date.bytes,
                          (Py_ssize_t)claims.date.size, claims.region.bytes, (Py_ssize_t)claims.region.size,
                          claims.service.bytes, (Py_ssize_t)claims.service.size, claims.timestamp.bytes,
                          (Py_ssize_t)claims.timestamp.size, claims.expires.bytes, (Py_ssize_t)claims.expires.size,
                          claims.signature.bytes, (Py_ssize_t)claims.signature.size, claims.token.bytes,
-                         (Py_ssize_t)claims.token.size, told, (Py_ssize_t)size);
+                         (Py_ssize_t)claims.token.size, text, (Py_ssize_t)size);
 }
 
-/* keyed_digest(key, told): HMAC-SHA256 (RFC 2104) in hexadecimal, `KeyedDigest` of sigv4/verification.py. */
+/* keyed_digest(key, message): HMAC-SHA256 (RFC 2104) in hexadecimal, `KeyedDigest` of sigv4/verification.py. */
 static PyObject *keyed_digest(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
 {
-    Text told;
+    Text message;
     char *key, text[2 * DIGEST];
     Py_ssize_t size;
     unsigned char pad[BLOCK], digest[DIGEST];
-    if (count != 2 || !PyBytes_Check(given[0]) || !is_text(given[1], &told)) {
+    if (count != 2 || !PyBytes_Check(given[0]) || !is_text(given[1], &message)) {
         PyErr_SetString(PyExc_TypeError, "a key and a text are expected");
         return NULL;
     }
@@ -291,7 +294,7 @@ static PyObject *keyed_digest(PyObject *Py_UNUSED(module), PyObject *const *give
     }
     for (Py_ssize_t byte = 0; byte < BLOCK; byte++)
         pad[byte] = (unsigned char)((byte < size ? key[byte] : 0) ^ 0x36);
-    int made = EVP_DigestInit_ex(hashing, sha256, NULL) && add(pad, BLOCK) && add(told.bytes, told.size)
+    int made = EVP_DigestInit_ex(hashing, sha256, NULL) && add(pad, BLOCK) && add(message.bytes, message.size)
         && EVP_DigestFinal_ex(hashing, digest, NULL);
     for (size_t byte = 0; byte < BLOCK; byte++)
         pad[byte] ^= 0x36 ^ 0x5c;

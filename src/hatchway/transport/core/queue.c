@@ -1,6 +1,6 @@
-/* Part of _core.c. A queue of bytes: as ssl.MemoryBIO. */
+/* Part of _core.c. A queue of bytes, like ssl.MemoryBIO. */
 
-/* Returns 0, or -1 when there is no memory. */
+/* Returns 0, or -1 if memory ran out. */
 static int queue_append(Queue *queue, const void *bytes, size_t size)
 {
     if (size == 0)
@@ -26,7 +26,7 @@ static int queue_append(Queue *queue, const void *bytes, size_t size)
     return 0;
 }
 
-/* Forget `size` bytes, and the memory with the last of them: most connections are idle. */
+/* Remove `size` bytes; free the memory with the last of them, because most connections are idle. */
 static void queue_skip(Queue *queue, size_t size)
 {
     queue->start += size;

@@ -1,6 +1,6 @@
-/* Part of _core.c. A tunnel's bytes, read and passed on: `pump` from the client, `push` to it. */
+/* Part of _core.c. Reads a tunnel's bytes and passes them on: `pump` from the client, `push` to it. */
 
-/* Returns 0, or -1 when there is no memory. */
+/* Returns 0, or -1 if memory ran out. */
 static int keep(PyObject **bytes, const void *from, size_t size)
 {
     Py_XDECREF(*bytes);
@@ -8,13 +8,13 @@ static int keep(PyObject **bytes, const void *from, size_t size)
     return *bytes == NULL ? -1 : 0;
 }
 
-/* Whether OpenSSL can be given more: of a record, or a whole header. */
+/* Whether OpenSSL can be given more: the rest of a record, or a whole header. */
 static int has_record(const Session *self)
 {
     return self->record_left ? self->from_size > 0 : self->from_size >= HEADER;
 }
 
-/* Read from the client once, or take what was read, for OpenSSL to be given. Where there is nothing, the flags say so.
+/* Read from the client once, or take what was read, as input for OpenSSL. If there is nothing, the flags say so.
    Returns 0, or -1 with an exception. */
 static int take_in(Session *self, int client, size_t most, PyObject *encrypted, int *flags)
 {
@@ -63,8 +63,8 @@ static int take_in(Session *self, int client, size_t most, PyObject *encrypted, 
     return 0;
 }
 
-/* OpenSSL is given no more in this call: keep what it has not been given, and count the records for which it has given
-   nothing, of which it has given `reads` something. Returns 0, or -1 with an exception. */
+/* OpenSSL gets no more in this call: keep what it has not been given, and count the records for which it has returned
+   nothing; `reads` is for how many it has returned something. Returns 0, or -1 with an exception. */
 static int set_aside(Session *self, long reads, int *flags)
 {
     const unsigned char *left = self->from;
@@ -101,9 +101,9 @@ static int set_aside(Session *self, long reads, int *flags)
     return 0;
 }
 
-/* Read from the client once, or take what was read, and send what it carries to the target. The target may be -1:
-   payload goes to `rest` then; or -2: all frames go to Python. Returns how many bytes of payload there were, above 16
-   bits of flags; -1 with an exception. */
+/* Read from the client once, or take what was read, and send the payload to the target. The target may be -1: then
+   payload goes to `rest`; or -2: then all frames go to Python. Returns the number of payload bytes above 16 bits of
+   flags; -1 with an exception. */
 static long long pump(Session *self, int client, int target, size_t most, PyObject *encrypted)
 {
     unsigned char *const in = IN + RECORD;
@@ -157,7 +157,7 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
         if (result >= 0)
             sent = (size_t)result;
     }
-    /* Also after an error, which Python gets again when it sends that. */
+    /* Also after an error: Python gets it again when it sends the rest. */
     if (sent < carried) {
         Py_XDECREF(self->rest);
         self->rest = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(carried - sent));
@@ -174,7 +174,7 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
     }
     if (self->outgoing->start != self->outgoing->end)
         flags |= OUTGOING;
-    /* A gateway pays nothing: whoever connects to one can leave it. */
+    /* A gateway's cost is not limited: whoever connects to one can leave it. */
     if (!self->is_client && (self->cost > FREE || self->waste))
         flags |= COST;
     else
@@ -183,7 +183,7 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
     return (long long)carried << 16 | flags;
 }
 
-/* Read from the target once, and send it to the client in frames. Returns as `pump` does. */
+/* Read from the target once, and send that to the client in frames. Returns what `pump` returns. */
 static long long push(Session *self, int target, int client, size_t most)
 {
     if (self->outgoing->start != self->outgoing->end) {
@@ -223,7 +223,7 @@ static long long push(Session *self, int target, int client, size_t most)
         left -= size;
         unsigned char *at = payload, *end = payload + size;
         at -= put_header(payload, size, self->is_client ? mask : NULL);
-        /* Record by record, each masked and encrypted as long as it is in the processor's innermost cache. */
+        /* Record by record, each masked and encrypted while it is in the processor's innermost cache. */
         while (at < end && result == 1) {
             size_t length = least(RECORD, (size_t)(end - at)), written;
             if (self->is_client) {

@@ -1,4 +1,4 @@
-/* Part of _core.c. A client's TLS session: as ssl.SSLObject, and its bytes passed on. */
+/* Part of _core.c. A TLS session: like ssl.SSLObject, and it passes its bytes on. */
 
 static void session_dealloc(PyObject *object)
 {
@@ -25,7 +25,7 @@ static PyObject *session_do_handshake(PyObject *object, PyObject *Py_UNUSED(igno
     return NULL;
 }
 
-/* read(size, buffer): how many bytes; 0 at the end of TLS. */
+/* read(size, buffer): returns how many bytes; 0 at the end of TLS. */
 static PyObject *session_read(PyObject *object, PyObject *args)
 {
     Session *self = (Session *)object;
@@ -61,7 +61,7 @@ static PyObject *session_write(PyObject *object, PyObject *data)
     return result == 1 ? PyLong_FromSize_t(written) : raise_ssl();
 }
 
-/* verify_result(): what OpenSSL says of the other side's certificate: a code (x509_vfy.h), 0 if nothing, and in words. */
+/* verify_result(): OpenSSL's verdict on the peer's certificate: a code (x509_vfy.h), 0 if it is valid, and a text. */
 static PyObject *session_verify_result(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     long code = SSL_get_verify_result(((Session *)object)->ssl);
@@ -73,7 +73,7 @@ static PyObject *session_pending(PyObject *object, PyObject *Py_UNUSED(ignored))
     return PyLong_FromLong(SSL_pending(((Session *)object)->ssl));
 }
 
-/* End TLS. It raises while the client has not ended it too. */
+/* End TLS. Raises until the peer has ended it too. */
 static PyObject *session_unwrap(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Session *self = (Session *)object;
@@ -87,7 +87,7 @@ static PyObject *session_unwrap(PyObject *object, PyObject *Py_UNUSED(ignored))
     return NULL;
 }
 
-/* enter(stub, record_left, records): what Python knows of the records when `pump` is to go on. */
+/* enter(stub, record_left, records): Python's state of the records, before `pump` goes on. */
 static PyObject *session_enter(PyObject *object, PyObject *args)
 {
     Session *self = (Session *)object;
@@ -107,7 +107,7 @@ static PyObject *session_enter(PyObject *object, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* leave(): the same when Python is to go on. */
+/* leave(): the same, before Python goes on. */
 static PyObject *session_leave(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Session *self = (Session *)object;
@@ -198,7 +198,7 @@ static PyObject *session_outgoing(PyObject *self, void *Py_UNUSED(closure))
     return Py_NewRef((PyObject *)((Session *)self)->outgoing);
 }
 
-/* Whether `greet` has seen the handshake's end. */
+/* Whether `greet` has completed the handshake. */
 static PyObject *session_is_open(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(((Session *)self)->is_open);

@@ -1,4 +1,5 @@
-"""The digest of the core's sources: a core carries that of what it was built of (scripts/build_core.py)."""
+"""The digest of the core's sources. A core contains the digest of the sources that it was built from
+(scripts/build_core.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def source_digest(directory: Path) -> str | None:
-    """In hexadecimal; None where there are no sources, as in a wheel."""
+    """In hexadecimal; None if there are no sources, as in a wheel."""
     sources = sorted(directory.glob("*.c"))
     if not sources:
         return None

@@ -1,5 +1,5 @@
-/* Part of _core.c. TLS: what OpenSSL reads from and writes to, and the contexts, a server's as server_tls.server_context
-   makes it, and a client's as Python's ssl.create_default_context does. */
+/* Part of _core.c. TLS: OpenSSL's input and output; and contexts, a server's like that of server_tls.server_context,
+   and a client's like that of Python's ssl.create_default_context. */
 
 static int openssl_reads(BIO *bio, char *to, int size)
 {
@@ -15,7 +15,7 @@ static int openssl_reads(BIO *bio, char *to, int size)
     } else {
         if (self->record_left == 0 && self->from_size >= HEADER && self->budget > 0) {
             size_t length = (size_t)self->from[3] << 8 | self->from[4];
-            /* OpenSSL compares each key that is offered with each group. */
+            /* OpenSSL compares each offered key with each group. */
             if (self->from[0] == SSL3_RT_HANDSHAKE && !self->is_client && !SSL_is_init_finished(self->ssl)
                 && (self->handshake += length) > MOST_HANDSHAKE)
                 return -1;
@@ -28,7 +28,7 @@ static int openssl_reads(BIO *bio, char *to, int size)
                 self->small++;
             }
         }
-        /* OpenSSL gives its memory back after the last one. */
+        /* OpenSSL frees its memory after the last one. */
         if (self->from_size < self->record_left + HEADER)
             SSL_set_mode(self->ssl, SSL_MODE_RELEASE_BUFFERS);
         most = least(most, least(self->record_left, self->from_size));
@@ -72,8 +72,8 @@ static int no_password(char *Py_UNUSED(to), int Py_UNUSED(size), int Py_UNUSED(w
 
 static int (*usual_security)(const SSL *, const SSL_CTX *, int, int, int, void *, void *);
 
-/* What OpenSSL's own says, but that no keys are agreed on by finite fields (RFC 7919, whose groups are 0x0100 to 0x01FF):
-   such a one costs 5 to 170 ms, which anybody can ask for who connects; those of curves cost 0.1 to 4. */
+/* OpenSSL's default groups without key agreement in finite fields (RFC 7919, groups 0x0100 to 0x01FF): one of those
+   costs 5 to 170 ms, and anybody who connects can ask for it; curves cost 0.1 to 4. */
 static int judge_security(const SSL *ssl, const SSL_CTX *ctx, int operation, int bits, int nid, void *other, void *extra)
 {
     if ((operation & (int)SSL_SECOP_OTHER_TYPE) == SSL_SECOP_OTHER_CURVE && *(const unsigned char *)other == 1)
@@ -81,8 +81,8 @@ static int judge_security(const SSL *ssl, const SSL_CTX *ctx, int operation, int
     return usual_security(ssl, ctx, operation, bits, nid, other, extra);
 }
 
-/* Context(certificate, key, ciphers, suites): a server's, of two PEM files. `suites` are TLS 1.3's in the order to choose by,
-   for which a client that has ChaCha20 first gets that; None leaves them as OpenSSL has them. */
+/* Context(certificate, key, ciphers, suites): a server's context, from two PEM files. `suites` are TLS 1.3's in order
+   of preference, except that a client that prefers ChaCha20 gets that; None leaves them as in OpenSSL. */
 static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
     PyObject *certificate = NULL, *key = NULL;
@@ -132,8 +132,8 @@ static void context_dealloc(PyObject *self)
     dealloc(self);
 }
 
-/* client_context(files, directories, verify_flags, host_flags): of a client who trusts these certificates, each as
-   Python's ssl has it. */
+/* client_context(files, directories, verify_flags, host_flags): the context of a client that trusts these certificates.
+   Each is as in Python's ssl. */
 static PyObject *client_context(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *files, *directories;
@@ -170,7 +170,7 @@ static PyObject *client_context(PyObject *Py_UNUSED(module), PyObject *args)
                 return NULL;
             }
             const char *name = PyBytes_AsString(path);
-            /* What cannot be read vouches for nobody. */
+            /* What cannot be read is no trust anchor. */
             SSL_CTX_load_verify_locations(ctx, kind ? NULL : name, kind ? name : NULL);
             Py_DECREF(path);
         }
@@ -182,14 +182,15 @@ failed:
     return raise_ssl();
 }
 
-/* session(): a server's, or session(name): a client's of whoever proves to be of that name. It reads from and writes to two queues of its own, `incoming` and `outgoing`. */
+/* session(): a server's session; or session(name): a client's session with a peer that must prove to have that name. It
+   reads from and writes to two queues of its own, `incoming` and `outgoing`. */
 static PyObject *context_session(PyObject *object, PyObject *args)
 {
     Context *context = (Context *)object;
     const char *name = NULL;
     if (!PyArg_ParseTuple(args, context->is_client ? "s" : "", &name))
         return NULL;
-    /* OpenSSL takes these for any name, and for any below it. */
+    /* OpenSSL takes an empty name for any name, and one that begins with a dot for any name below it. */
     if (name != NULL && (name[0] == '\0' || name[0] == '.')) {
         PyErr_SetString(PyExc_ValueError, "a host's name is not empty, and begins with no dot");
         return NULL;
@@ -221,7 +222,7 @@ static PyObject *context_session(PyObject *object, PyObject *args)
     SSL_set_connect_state(self->ssl);
     X509_VERIFY_PARAM *verify = SSL_get0_param(self->ssl);
     X509_VERIFY_PARAM_set_hostflags(verify, context->host_flags);
-    /* An address is not told (RFC 6066 section 3). */
+    /* An address is not sent as the server's name (RFC 6066 section 3). */
     if (X509_VERIFY_PARAM_set1_ip_asc(verify, name) != 1
         && (X509_VERIFY_PARAM_set1_host(verify, name, 0) != 1 || SSL_set_tlsext_host_name(self->ssl, name) != 1)) {
         Py_DECREF(self);
