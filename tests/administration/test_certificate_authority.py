@@ -140,19 +140,19 @@ def test_the_next_ca_may_issue_for_names_that_the_former_may_not(installation: I
 
 
 def test_steps_have_an_order_and_may_be_repeated(installation: Installation) -> None:
-    with pytest.raises(BadUsage, match="do --step add first"):
+    with pytest.raises(BadUsage, match="run --step add first"):
         rotate(installation, Step.USE)
     assert len(rotate(installation, Step.DROP).fingerprints) == 1
     added = rotate(installation, Step.ADD)
     assert rotate(installation, Step.ADD) == added
-    with pytest.raises(BadUsage, match="do --step use first"):
+    with pytest.raises(BadUsage, match="run --step use first"):
         rotate(installation, Step.DROP)
     used = rotate(installation, Step.USE)
     assert used.fingerprints == added.fingerprints[::-1]
     assert rotate(installation, Step.USE) == used
-    with pytest.raises(BadUsage, match="do --step drop first"):
+    with pytest.raises(BadUsage, match="run --step drop first"):
         rotate(installation, Step.ADD)
-    with pytest.raises(CommandFailed, match="certificate is the former CA's yet: send the server a SIGHUP"):
+    with pytest.raises(CommandFailed, match="certificate is still from the old CA: send the server a SIGHUP"):
         rotate(installation, Step.DROP)
     renew(installation)
     assert rotate(installation, Step.DROP).fingerprints == used.fingerprints[:1]
@@ -277,7 +277,7 @@ def test_damaged_files_are_told_of_and_left_alone(installation: Installation) ->
     directory = installation.directory
     rotate(installation, Step.ADD)
     directory.next_ca_key.write_bytes(b"no key")
-    with pytest.raises(BadUsage, match="remove it, and do --step add"):
+    with pytest.raises(BadUsage, match="remove it, and run --step add"):
         rotate(installation, Step.USE)
     directory.ca_certificate.write_bytes(b"no certificate")
     for step in Step:

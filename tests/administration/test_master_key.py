@@ -88,11 +88,11 @@ def test_all_steps_at_once_leave_one_key_and_a_record_of_each(installation: Inst
 
 
 def test_steps_have_an_order_and_may_be_repeated(installation: Installation) -> None:
-    with pytest.raises(BadUsage, match="do --step add first"):
+    with pytest.raises(BadUsage, match="run --step add first"):
         rotate(installation, Step.USE)
     added = rotate(installation, Step.ADD)
     assert rotate(installation, Step.ADD).key_ids == added.key_ids
-    with pytest.raises(BadUsage, match="do --step use first"):
+    with pytest.raises(BadUsage, match="run --step use first"):
         rotate(installation, Step.DROP)
     used = rotate(installation, Step.USE)
     assert used.key_ids == added.key_ids[::-1]

@@ -144,9 +144,7 @@ def test_a_rotation_leaves_the_former_key_until_it_is_ended(keys: Keys) -> None:
 def test_a_rotation_beside_an_inactive_key_says_that_it_is(keys: Keys) -> None:
     first = keys.create("alice")
     keys("deactivate", first)
-    assert f"{first} is inactive. To take it away: hatchway access-key delete {first}" in keys(
-        "rotate", "alice"
-    )
+    assert f"{first} is inactive. To delete it: hatchway access-key delete {first}" in keys("rotate", "alice")
     assert keys.statuses("alice")[first] == "Inactive"
 
 

@@ -34,7 +34,7 @@ def test_a_profile_that_is_brought_up_to_date_in_time_notices_nothing(
     assert (asked.returncode, asked.stderr.endswith("give --name gateway.elsewhere.example\n")) == (1, True)
     assert bundle.read_bytes() == former
     update = installed.run("trust", "update", "--profile", "alice", "--name", "gateway.elsewhere.example")
-    assert f"{bundle} trusts now: " in update.stdout
+    assert f"{bundle} now trusts: " in update.stdout
     assert bundle.read_bytes() == (installed.directory / "ca.pem").read_bytes()
     assert installed.run("trust", "update", "--profile", "alice").stdout == f"{bundle} is up to date\n"
 
@@ -48,7 +48,7 @@ def test_a_profile_that_is_brought_up_to_date_in_time_notices_nothing(
     while installed.run("ca", "rotate", "--step", "drop").returncode != 0:
         assert time.monotonic() < until
     assert "i-0123456789abcdef0" in call(installed)
-    assert "trusts now" in installed.run("trust", "update", "--profile", "alice").stdout
+    assert "now trusts" in installed.run("trust", "update", "--profile", "alice").stdout
     assert "i-0123456789abcdef0" in call(installed)
 
     bundle.write_bytes(former)
@@ -57,4 +57,4 @@ def test_a_profile_that_is_brought_up_to_date_in_time_notices_nothing(
     assert "see that the API is there, and trusted by" in late.stderr
     assert bundle.read_bytes() == former
     wrong = installed.run("ca", "rotate", "--step", "undo")
-    assert (wrong.returncode, wrong.stderr) == (2, "hatchway: --step 'undo' is none of add, use and drop\n")
+    assert (wrong.returncode, wrong.stderr) == (2, "hatchway: --step 'undo' is not add, use or drop\n")

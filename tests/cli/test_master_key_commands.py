@@ -24,7 +24,7 @@ def test_another_gateway_key_takes_the_place_of_the_one_that_is_there(installed:
     before = file.read_bytes()
     told = typed(installed, "gateway-key", "rotate")
     assert told.code == 0, told.errors
-    assert told.output.startswith("Gateway key ") and told.output.endswith(" seals signing keys\n")
+    assert told.output.startswith("Gateway key ") and told.output.endswith(" encrypts signing keys\n")
     assert file.read_bytes() != before
     now = told.output.split()[2]
     (after,) = json.loads(typed(installed, "gateway-key", "rotate", "--json").output)["gateway_keys"]
@@ -33,13 +33,13 @@ def test_another_gateway_key_takes_the_place_of_the_one_that_is_there(installed:
 
 def test_it_may_be_done_step_by_step_in_this_order_alone(installed: Installed) -> None:
     added = typed(installed, "gateway-key", "rotate", "--step", "add")
-    assert " opens them too" in added.output
+    assert " can also decrypt them" in added.output
     early = typed(installed, "gateway-key", "rotate", "--step", "drop")
-    assert (early.code, early.output) == (2, "") and "do --step use first" in early.errors
+    assert (early.code, early.output) == (2, "") and "run --step use first" in early.errors
     for step in ("use", "drop"):
         assert typed(installed, "gateway-key", "rotate", "--step", step).code == 0
     again = typed(installed, "gateway-key", "rotate", "--step", "drop")
-    assert again.code == 0 and " opens them too" not in again.output
+    assert again.code == 0 and " can also decrypt them" not in again.output
 
 
 def test_another_gateway_key_is_made_where_it_is_lost_and_only_there(installed: Installed) -> None:
@@ -69,7 +69,7 @@ def test_another_gateway_key_is_made_where_it_is_lost_and_only_there(installed: 
 def test_a_step_that_is_none_is_refused(installed: Installed, key: str) -> None:
     refused = typed(installed, key, "rotate", "--step", "jump")
     assert (refused.code, refused.output) == (2, "")
-    assert "--step 'jump' is none of add, use and drop" in refused.errors
+    assert "--step 'jump' is not add, use or drop" in refused.errors
 
 
 def test_the_check_of_the_master_key_is_put_anew_where_it_alone_is_wrong(installed: Installed) -> None:

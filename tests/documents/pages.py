@@ -60,7 +60,7 @@ _VARYING: Final = (
     (r"\t(TIME|None)$", " TIME"),
     (r"\bSHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT"),
     (r"\b([0-9a-f]{64}|[0-9a-f]{16})\b", "DIGEST"),
-    (r"\bSealed again: \d+", "Sealed again: NUMBER"),
+    (r"\bEncrypted again: \d+", "Encrypted again: NUMBER"),
     (r"\b\d[\d,]* bytes\b", "SIZE"),
     (r"\bprocess \d+\b", "process NUMBER"),
     (r"\bstore schema \d+", "store schema NUMBER"),

@@ -155,7 +155,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link for a gateway key": (lambda data: link(data / "gateway.key"), "symbolic link"),
     "a link for a CA key": (lambda data: link(data / "ca.key"), "symbolic link"),
     "a damaged certificate": (lambda data: (data / "ca.pem").write_text("x"), "damaged"),
-    "a directory for a key": (lambda data: replaced(data / "gateway.key"), "no file"),
+    "a directory for a key": (lambda data: replaced(data / "gateway.key"), "not a regular file"),
     "a store that is none": (lambda data: (data / "hatchway.db").write_text("x" * 5000), "not a database"),
     "no store": (lambda data: (data / "hatchway.db").unlink(), "no store"),
 }

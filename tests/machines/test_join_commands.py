@@ -62,7 +62,7 @@ def test_a_token_is_printed_once_with_what_to_type_on_the_new_machine(site: Site
     made = here(site, "join-token", "create", "--role", "control", *more)
     assert made.code == 0
     (shown,) = re.findall(r"^  (\S+)$", made.output, re.MULTILINE)
-    (token_id,) = re.findall(r"^Join token (\S+), good 3 times until .* UTC:$", made.output, re.MULTILINE)
+    (token_id,) = re.findall(r"^Join token (\S+), valid for 3 uses until .* UTC:$", made.output, re.MULTILINE)
     url = f"https://127.0.0.1:{site.server.port}"
     typed = "On the new machine: hatchway join --api-url {} --data-dir /var/lib/hatchway -"
     assert typed.format("https://NAME:PORT") in made.output
@@ -74,7 +74,7 @@ def test_a_token_is_printed_once_with_what_to_type_on_the_new_machine(site: Site
         each for each in told(site, "join-token", "list")["join_tokens"] if each["join_token_id"] == token_id
     ]
     assert (kept["role"], kept["uses"], kept["max_uses"]) == ("control", 0, 3)
-    assert here(site, "join-token", "delete", token_id).output == f"{token_id} is good no more\n"
+    assert here(site, "join-token", "delete", token_id).output == f"{token_id} is deleted\n"
     assert token_id not in {each.id for each in list_join_tokens(site.installation)}
     again = here(site, "join-token", "delete", token_id)
     assert again.code == 1 and token_id in again.errors and "Traceback" not in again.errors
@@ -117,7 +117,7 @@ def test_a_machine_is_told_what_it_has_become_and_that_it_does_not_reach_the_sto
     got = str(tmp_path / "cp")
     joined = run("join", "--api-url", site.url, "--data-dir", got, "--name", "CP.localhost", "-")
     assert joined.code == 0, joined.errors
-    assert re.search(rf"^{got} is that of m-\w+, a control plane$", joined.output, re.MULTILINE)
+    assert re.search(rf"^{got} now belongs to m-\w+, a control plane$", joined.output, re.MULTILINE)
     assert re.search(r"^Certificate: for .*\bcp\.localhost\b", joined.output, re.MULTILINE)
     assert f"Next: hatchway control --data-dir {got}\n" in joined.output
     assert "warning: the store cannot be used from here: " in joined.errors
@@ -151,7 +151,7 @@ def test_a_machine_whose_certificate_comes_later_is_told_so(site: Site, tmp_path
             "--name",
             "cp.localhost",
         )
-    assert "Certificate: to come from the control plane that has the CA's key" in joined.output
+    assert "Certificate: not issued yet" in joined.output
 
 
 def test_a_mistake_is_told_and_leaves_the_token_good(site: Site, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_mistake_is_told_and_leaves_the_token_good(site: Site, tmp_path: Path)
     where = ("--data-dir", str(got))
     for arguments, said in (
         ((given, *where), "give --api-url, where the API is"),
-        ((given, *where, "--again"), "is that of no machine that joined: leave --again out"),
+        ((given, *where, "--again"), "does not belong to a machine that joined: leave out --again"),
         (
             (given, *where, "--api-url", site.url, "--user", "nobody-of-that-name"),
             "there is no such user" if os.geteuid() == 0 else "only root can give files away",
@@ -255,9 +255,9 @@ def test_a_control_plane_that_joined_is_made_the_first_machine(site: Site, tmp_p
     shutil.copy(site.directory.ca_key, got.ca_key)
     store = ("--store-url", site.directory.store_url)
     promoted = run("machine", "promote", "--data-dir", str(got.path), *store)
-    assert promoted.output == f"{got.path} is that of the first machine now: restart its server\n"
+    assert promoted.output == f"{got.path} now belongs to the first machine: restart its server\n"
     again = run("machine", "promote", "--data-dir", str(got.path), *store)
-    assert "it is the first one already" in again.errors
+    assert "it is already the first one" in again.errors
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_one_that_is_interrupted_says_that_nothing_is_in_place_and_how_to_go_on(
         patched.setattr("hatchway.machines.joining.post", interrupted)
         ran = run("join", given, "--api-url", site.url, "--data-dir", str(got))
     assert (ran.code, ran.output) == (code, "")
-    assert ran.errors.startswith("hatchway: interrupted, nothing is in place: to go on where this was")
+    assert ran.errors.startswith("hatchway: interrupted, nothing is in place: to continue, run the same")
     assert [file.name for file in got.iterdir()] == [".unfinished-join"]
     assert run("join", given, "--api-url", site.url, "--data-dir", str(got)).code == 0
 

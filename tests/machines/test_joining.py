@@ -274,7 +274,7 @@ def test_a_joining_that_was_interrupted_goes_on_by_the_same_token_as_the_same_ma
     site: Site, tmp_path: Path, interruption: list[str]
 ) -> None:
     token, got = site.token(Role.CONTROL), DataDirectory(tmp_path / "cp")
-    with pytest.raises(CommandFailed, match=r"give the same command again, with the same token"):
+    with pytest.raises(CommandFailed, match=r"run the same command again with the same token"):
         join(got, token, [site.url])
     assert set(files(got.path)) == {".unfinished-join"}
     assert files(got.path)[".unfinished-join"] == 0o600
@@ -419,13 +419,13 @@ def test_a_control_plane_that_joined_takes_the_place_of_the_first_machine_that_i
             with pytest.raises(BadUsage, match="this machine joined"):
                 command(installation, Step.ADD)  # type: ignore[arg-type]
         shutil.copy(DataDirectory(tmp_path / "gw").server_certificate, got.ca_key)
-        with pytest.raises(CommandFailed, match="is not that of the CA that issues now"):
+        with pytest.raises(CommandFailed, match="does not belong to the CA that issues now"):
             promote(installation)
         got.ca_key.unlink()
         promoted = promote(installation)
         assert promoted.machine_id == result.machine.machine_id
         assert promoted.next_ca is not None and not got.machine.exists()
-        with pytest.raises(BadUsage, match="it is the first one already"):
+        with pytest.raises(BadUsage, match="it is already the first one"):
             promote(installation)
         # It hands out the next CA's certificates, as the first machine did.
         keys = OwnKeys(
@@ -505,7 +505,7 @@ def test_what_cannot_be_joined_is_said_and_what_is_unfinished_is_listed_so(
     token = site.token(Role.CONTROL)
     got = str(tmp_path / "cp")
     assert "give --api-url" in run("join", token, "--data-dir", got).errors
-    assert "leave --again out" in run("join", "--again", token, "--data-dir", got).errors
+    assert "leave out --again" in run("join", "--again", token, "--data-dir", got).errors
     public = base64.b64encode(new_machine_key()[1]).decode()
     body = json.dumps({"name": "ghost", "public_key": public}).encode()
     ghost = json.loads(post(site, "/machine/v1/join", token.partition(".")[0], body)[1])["machine_id"]
@@ -600,7 +600,7 @@ def test_no_name_is_left_out_without_a_word(site: Site, tmp_path: Path) -> None:
         join(DataDirectory(tmp_path / "cp"), token, [site.url], ["cp2.elsewhere.example"])
     with pytest.raises(BadUsage, match="neither a host name nor an address"):
         join(DataDirectory(tmp_path / "cp"), token, [site.url], ["a_b"])
-    with pytest.raises(BadUsage, match="the private CA may not issue for it"):
+    with pytest.raises(BadUsage, match="the private CA may not issue certificates for it"):
         site.token(Role.GATEWAY, names=("gw.elsewhere.example",))
     result = join(DataDirectory(tmp_path / "cp"), token, [site.url], ["cp2.localhost", "10.1.2.3"])
     assert {"cp2.localhost", "10.1.2.3"} <= set(result.names)
@@ -780,7 +780,7 @@ def test_another_key_goes_step_by_step_and_waits_for_machines_that_are_behind(
     for each in list_machines(site.installation):
         remove_machine(site.installation, each.id)
     result = site.join(tmp_path / "it", role)
-    with pytest.raises(BadUsage, match="joined: do --step add, use and drop"):
+    with pytest.raises(BadUsage, match="joined: run --step add, use and drop"):
         rotate(site.installation, *Step)
     for step in Step:
         before = keys_at(tmp_path / "it", name)

@@ -81,7 +81,7 @@ def rotate(
         if not is_dns_name(name):
             raise BadUsage(f"--name {name!r} is not a host name")
     if os.path.lexists(installation.directory.machine):
-        raise BadUsage("this machine joined, and follows the one that has the CA's key: do this there")
+        raise BadUsage("this machine joined, and follows the one that has the CA's key: run this there")
     return _rotate(installation, step, names, force=force)
 
 
@@ -189,7 +189,7 @@ def _add(installation: Installation, before: Sequence[bytes], names: Sequence[st
     directory = installation.directory
     if len(before) > 1:
         if not directory.next_ca_key.exists():
-            raise BadUsage("clients are still told to trust the former CA: do --step drop first")
+            raise BadUsage("clients are still told to trust the old CA: run --step drop first")
         return None
     permitted = (*permitted_dns_names(before[0]), *gateway_dns_names(installation), *names)
     # A name of its own: not every store of certificates keeps two CAs of one name apart.
@@ -205,25 +205,27 @@ def _use(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
     if not path.exists():
         if len(before) > 1:
             return None
-        raise BadUsage("there is no next CA to use: do --step add first")
+        raise BadUsage("there is no next CA to use: run --step add first")
     key = read_private_file(CA_KEY, path, _LONGEST_PEM)
     own = [each for each in before if belongs_to(KeyPair(each, key))]
     if len(own) != 1:
-        raise BadUsage(f"{path} is none of the CAs' that clients are told of: remove it, and do --step add")
+        raise BadUsage(
+            f"{path} belongs to no CA that clients are told to trust: remove it, and run --step add"
+        )
     return _Change((*own, *(each for each in before if each not in own)), key=key)
 
 
 def _drop(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
     if directory.next_ca_key.exists():
-        raise BadUsage("the former CA still issues: do --step use first")
+        raise BadUsage("the old CA still issues: run --step use first")
     if len(before) == 1:
         return None
     if directory.server_certificate.exists() and not is_issued_by(
         read_as_owner(directory.server_certificate), before[0]
     ):
         raise CommandFailed(
-            "the server's certificate is the former CA's yet: send the server a SIGHUP (systemctl reload"
-            " hatchway), or start it, and then do this again"
+            "the server's certificate is still from the old CA: send the server a SIGHUP (systemctl reload"
+            " hatchway), or start it, and then run this again"
         )
     return _Change(tuple(before[:1]))
 

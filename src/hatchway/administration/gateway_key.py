@@ -33,9 +33,7 @@ def create(installation: Installation) -> str:
     Rotation(installation, GATEWAY_KEY, GATEWAY, "CreateGatewayKey").require_file()
     directory = installation.directory
     if not ensure_gateway_key(directory):
-        raise BadUsage(
-            f"{directory.gateway_key} is there: to have another take its place, hatchway gateway-key rotate"
-        )
+        raise BadUsage(f"{directory.gateway_key} exists: to replace it, run hatchway gateway-key rotate")
     made = read_gateway_keys(directory.gateway_key, {})
     record_gateway_key(installation.store, installation.account, made)
     return ids_of(made)[0]
@@ -53,7 +51,7 @@ def rotate(installation: Installation, *steps: Step) -> tuple[str, ...]:
     rotation.require_file()
     with installation.store.read() as tx:
         if len(steps) > 1 and rotation.followers(tx):
-            raise BadUsage("machines joined: do --step add, use and drop, a minute or more after each other")
+            raise BadUsage("machines joined: run --step add, use and drop, a minute or more apart")
     keys: Keys | None = None
     for step in steps:
         if step is Step.ADD:
@@ -79,8 +77,8 @@ def _drop(rotation: Rotation) -> Keys:
         except _Remaining as remaining:
             if time.monotonic() >= until:
                 raise CommandFailed(
-                    f"{remaining.number} signing keys are sealed under the former gateway key yet: see that a"
-                    " control plane runs, and do --step drop again"
+                    f"{remaining.number} signing keys are still encrypted with the old gateway key: check"
+                    " that a control plane runs, and run --step drop again"
                 ) from None
         time.sleep(_LOOK_SECONDS)
 
@@ -95,7 +93,7 @@ def _dropped(keys: Keys, tx: Transaction) -> Keys | None:
     if keys.other is None:
         return None
     if keys.called == NEXT:
-        raise BadUsage("the former gateway key still seals: do --step use first")
+        raise BadUsage("the old gateway key is still in use: run --step use first")
     remain = tx.sealed_signing_keys.count(sealed_signing_keys.c.sealed_under != ids_of(keys)[0])
     if remain:
         raise _Remaining(remain)

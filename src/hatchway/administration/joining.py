@@ -174,7 +174,7 @@ def remove_machine(installation: Installation, named: str) -> Machine:
             raise CommandFailed(f"there is no machine {named}: see hatchway machine list")
         if len(found) > 1:
             ids = ", ".join(sorted(each.id for each in found))
-            raise CommandFailed(f"several machines are called {named}: give one's id, of {ids}")
+            raise CommandFailed(f"several machines are called {named}: give an id, one of {ids}")
         (machine,) = found
         tx.machines.delete(machine.id)
         delete_grant(tx, machine.id)
@@ -207,8 +207,8 @@ def _checked_pin(installation: Installation, names: tuple[str, ...]) -> bytes | 
         raise CommandFailed(str(problem)) from problem
     if beyond:
         raise BadUsage(
-            f"--name {beyond[0]}: the private CA may not issue for it: have the next one do so (hatchway ca"
-            " rotate --step add --name), or give the gateways a certificate of your own"
+            f"--name {beyond[0]}: the private CA may not issue certificates for it: create a CA that may"
+            " (hatchway ca rotate --step add --name), or give the gateways a certificate of your own"
         )
     location = ApiLocation.read(installation.directory)
     if not location.private_ca or location.certificate is None:

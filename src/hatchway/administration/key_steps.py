@@ -61,10 +61,10 @@ class Rotation:
         if self.kind.variable in os.environ:
             raise BadUsage(
                 f"the {self.kind.name} is in {self.kind.variable}: put it into {self.path} (mode 0600) for"
-                " the rotation, start the control plane without the variable, and do the reverse at the end"
+                " the rotation, start the control plane without the variable, and undo this at the end"
             )
         if os.path.lexists(self.directory.machine):
-            raise BadUsage("this machine joined, and follows the one that has the CA's key: do this there")
+            raise BadUsage("this machine joined, and follows the one that has the CA's key: run this there")
 
     def followers(self, tx: Transaction) -> list[Machine]:
         """The machines that have this key too, by what they said last."""
@@ -165,7 +165,7 @@ def used(keys: Keys, what: str) -> Keys | None:
         BadUsage: there is none.
     """
     if keys.other is None:
-        raise BadUsage(f"there is no other {what} to use: do --step add first")
+        raise BadUsage(f"there is no next {what} to use: run --step add first")
     return Keys(keys.other, keys.seals, FORMER) if keys.called == NEXT else None
 
 

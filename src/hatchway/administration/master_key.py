@@ -73,15 +73,13 @@ def _require_readers(rotation: Rotation, *, many: bool) -> None:
         raise CommandFailed(f"cannot use {directory.master_key}: {reason(problem)}") from problem
     if many and ours != owner:
         raise BadUsage(
-            f"{directory.master_key} is not the user's to whom {directory.path} belongs, so that a control"
-            " plane reads it only when it starts: do --step add, restart it, --step use, restart it, and"
+            f"{directory.master_key} does not belong to the owner of {directory.path}, so a control plane"
+            " reads it only when it starts: run --step add, restart it, run --step use, restart it, and run"
             " --step drop"
         )
     with rotation.installation.store.read() as tx:
         if many and rotation.followers(tx):
-            raise BadUsage(
-                "control planes joined: do --step add, use and drop, some minutes after each other"
-            )
+            raise BadUsage("control planes joined: run --step add, use and drop, some minutes apart")
 
 
 def _add(rotation: Rotation) -> None:
@@ -107,7 +105,7 @@ def _drop(rotation: Rotation) -> None:
     def drop(keys: Keys, tx: Transaction) -> Keys | None:
         nonlocal remain
         if keys.called == NEXT:
-            raise BadUsage("the former master key still seals: do --step use first")
+            raise BadUsage("the old master key is still in use: run --step use first")
         # What a control plane that had not looked yet sealed under the former. It is committed first: only
         # when nothing of it is left does the key go.
         remain = keys.other is not None and reseal(tx, Vault(*keys.all), after="", most=sys.maxsize).anew > 0

@@ -47,9 +47,11 @@ def promote(installation: Installation, *, force: bool = False) -> Promoted:
     directory = installation.directory
     joined = Joined.read(directory)
     if joined is None:
-        raise BadUsage(f"{directory.path} is that of no machine that joined: it is the first one already")
+        raise BadUsage(
+            f"{directory.path} does not belong to a machine that joined: it is already the first one"
+        )
     if not force:
-        require_no_first_machine(installation.store, "; --force does not look")
+        require_no_first_machine(installation.store, "; --force skips this check")
     next_ca = None
     if directory.ca_certificate.exists() and not _has_ca_key(directory):
         next_ca = add_without_key(installation)
@@ -84,6 +86,6 @@ def _has_ca_key(directory: DataDirectory) -> bool:
     except (KeyProblem, PkiProblem) as problem:
         raise CommandFailed(str(problem)) from problem
     raise CommandFailed(
-        f"{directory.ca_key} is not that of the CA that issues now, for another has taken its place since:"
-        " remove it, and do this again to have another CA"
+        f"{directory.ca_key} does not belong to the CA that issues now, which has replaced it since: remove"
+        " it, and run this again to create another CA"
     )

@@ -40,7 +40,7 @@ def tell_made(made: "MadeKey", into: "Into | None", *, json: bool) -> None:
         say(dumps(answer))
     elif into is None:
         say(
-            f"Access key of {user or 'root'}, shown this once:",
+            f"Access key of {user or 'root'}, shown only once:",
             f"  aws_access_key_id = {made.key.id}",
             f"  aws_secret_access_key = {made.secret}",
         )
@@ -103,7 +103,7 @@ def _tell_of_former(made: "MadeKey") -> None:
         say(f"Deleted {made.deleted.id}, which was inactive")
     for former in made.former:
         if former.status is KeyStatus.INACTIVE:
-            say(f"{former.id} is inactive. To take it away: hatchway access-key delete {former.id}")
+            say(f"{former.id} is inactive. To delete it: hatchway access-key delete {former.id}")
         else:
             say(
                 f"{former.id} is still active. When nothing uses it any more: "

@@ -13,9 +13,9 @@ from hatchway.cli.printable import say
 from hatchway.errors import BadUsage, CommandFailed
 
 _NEXT: Final = {
-    "add": "Have every client and host take over ca.pem, then: hatchway ca rotate --step use",
-    "use": "Have the server read it (systemctl reload hatchway); then: hatchway ca rotate --step drop",
-    "drop": "Clients and hosts may forget the former one, by the same ways",
+    "add": "Make every client and host trust ca.pem, then: hatchway ca rotate --step use",
+    "use": "Reload the server (systemctl reload hatchway), then: hatchway ca rotate --step drop",
+    "drop": "Clients and hosts may now forget the old CA, in the same ways",
 }
 
 
@@ -73,7 +73,7 @@ def rotate(
     try:
         chosen = Step(step)
     except ValueError:
-        raise BadUsage(f"--step {step!r} is none of add, use and drop") from None
+        raise BadUsage(f"--step {step!r} is not add, use or drop") from None
     with open_installation(data_directory(data_dir), store_url) as installation:
         now = rotate_authority(installation, chosen, tuple(each.lower() for each in name or ()), force=force)
     if json:
@@ -83,7 +83,7 @@ def rotate(
         return
     say(f"CA that issues: {now.fingerprints[0]}, for {', '.join(now.names)}")
     for other in now.fingerprints[1:]:
-        say(f"Trusted too:    {other}")
+        say(f"Also trusted:   {other}")
     say(_NEXT[step])
 
 
@@ -143,5 +143,5 @@ def update_trust(
     if changed is None:
         say(f"{file} is up to date")
         return
-    say(f"{file} trusts now: {', '.join(changed)}")
+    say(f"{file} now trusts: {', '.join(changed)}")
     say(f"For the AWS CLI's tunnels: sudo hatchway trust install --ca-certificate {shlex.quote(str(file))}")

@@ -108,7 +108,7 @@ def init(
     say(
         f"Account {account} in {region} is in {directory.path}",
         f"CA certificate: {directory.ca_certificate}",
-        "Root access key, shown this once:",
+        "Root access key, shown only once:",
         f"  aws_access_key_id = {root_key.key.id}",
         f"  aws_secret_access_key = {root_key.secret}",
         f"Next: hatchway serve --data-dir {shlex.quote(str(directory.path))}",

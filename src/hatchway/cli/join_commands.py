@@ -123,7 +123,7 @@ def join(
         }
         say(json_format.dumps(answer))
         return
-    say(f"{directory.path} is that of {joined.machine_id}, a {_called(joined.role)}")
+    say(f"{directory.path} now belongs to {joined.machine_id}, a {_called(joined.role)}")
     _tell_names(result)
     if joined.vpcs:
         say(f"VPCs: {', '.join(joined.vpcs)}")
@@ -133,7 +133,7 @@ def join(
         say(f"hatchway: warning: the store cannot be used from here: {problem}", err=True)
     if not result.finished:
         say(
-            "hatchway: warning: the API could not be told that this machine has joined: start the server"
+            "hatchway: warning: could not tell the API that this machine has joined: start the server"
             " within a day, or this machine is removed again",
             err=True,
         )
@@ -153,7 +153,7 @@ def _former(directory: "DataDirectory", *, again: bool) -> "Joined | None":
     with failures():
         former = Joined.read(directory)
     if former is None and again:
-        raise CommandFailed(f"{directory.path} is that of no machine that joined: leave --again out")
+        raise CommandFailed(f"{directory.path} does not belong to a machine that joined: leave out --again")
     return former
 
 
@@ -170,7 +170,7 @@ def _gone_on(directory: "DataDirectory", joined: "Joined", token: str) -> "JoinR
         result = resume_join(directory, joined, token)
     if result is None:
         raise CommandFailed(
-            f"{directory.path} is {joined.machine_id}'s already: start its server, or let it join"
+            f"{directory.path} already belongs to {joined.machine_id}: start its server, or let it join"
             " again with --again"
         )
     return result
@@ -180,17 +180,17 @@ def _tell_names(result: "JoinResult") -> None:
     if result.certified:
         say(f"Certificate: for {_some(result.names)}")
     elif result.names:
-        say("Certificate: to come from the control plane that has the CA's key; the server fetches it")
+        say("Certificate: not issued yet; the server gets it from the control plane that has the CA's key")
     if result.beyond:
         say(
-            f"Not for {_some(result.beyond)}: the private CA may not issue for that. Have the next one do"
-            " so (hatchway ca rotate --step add --name), or call this machine otherwise"
+            f"Not for {_some(result.beyond)}: the private CA may not issue certificates for that. Create a"
+            " CA that may (hatchway ca rotate --step add --name), or use another name for this machine"
         )
     if result.left_out:
         from hatchway.domain.counting import counted
         from hatchway.pki.alternative_names import TOO_MANY_NAMES
 
-        say(f"Not for {counted(result.left_out, 'name')} more: {TOO_MANY_NAMES}")
+        say(f"Without {counted(result.left_out, 'name')}: {TOO_MANY_NAMES}")
 
 
 def _some(names: "Sequence[str]") -> str:

@@ -70,6 +70,7 @@ def create(
       hatchway join-token create --role control --data-dir /var/lib/hatchway
     """
     from hatchway.administration import joining
+    from hatchway.domain.counting import counted
     from hatchway.domain.machine import Role
     from hatchway.installation.installation import noted_store_url, open_installation
 
@@ -80,7 +81,7 @@ def create(
         if given is None and chosen is Role.GATEWAY:
             raise BadUsage(
                 "give --machine-store-url, with the gateways' own database role (docs/store.md):"
-                " a gateway has no need of what this server may do there"
+                " a gateway does not need this server's permissions there"
             )
         made = joining.create_join_token(
             installation,
@@ -105,11 +106,11 @@ def create(
         }
         say(json_format.dumps(answer))
         return
-    many = "once" if uses == 1 else f"{uses} times"
-    say(f"Join token {made.kept.id}, good {many} until {made.kept.expires_at:%Y-%m-%d %H:%M:%S} UTC:")
+    many = counted(uses, "use")
+    say(f"Join token {made.kept.id}, valid for {many} until {made.kept.expires_at:%Y-%m-%d %H:%M:%S} UTC:")
     say(f"  {made.token}")
     if not made.pinned:
-        say("It names no CA: the machine has to trust the API's certificate by its system")
+        say("It names no CA: the new machine's system has to trust the API's certificate")
     url = made.api_url or "https://NAME:PORT"
     say(f"On the new machine: hatchway join --api-url {url} --data-dir /var/lib/hatchway -")
     if made.api_url is None:
@@ -179,7 +180,7 @@ def delete(
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         joining.delete_join_token(installation, token_id)
-    say(f"{token_id} is good no more")
+    say(f"{token_id} is deleted")
 
 
 def _role(text: str) -> "Role":

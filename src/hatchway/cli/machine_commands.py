@@ -65,8 +65,8 @@ def list_machines(*, json: Json = False, data_dir: DataDir = None, store_url: St
     for each in found:
         if not each.finished:
             say(
-                f"{each.id} began to join at {each.joined_at:%F %T} and has not come back: give 'hatchway"
-                " join' there again with the same token, or start its server. A day later it is taken out"
+                f"{each.id} began to join at {each.joined_at:%F %T} and has not finished: run 'hatchway"
+                " join' there again with the same token, or start its server. It is removed after a day"
             )
 
 
@@ -92,12 +92,12 @@ def remove(
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         removed = joining.remove_machine(installation, machine)
-    say(f"{removed.id} ({removed.name}) gets nothing any more")
+    say(f"{removed.id} ({removed.name}) is removed: it gets no more keys and certificates")
     is_gateway = removed.role is Role.GATEWAY
     keys = "gateway key" if is_gateway else "master key and gateway key"
     if is_gateway:
-        say("It opens no tunnel any more, and ends those that it has, within five seconds: stop its server")
-    say(f"It may still have the {keys}, and its certificate until that ends: rotate them if it was stolen")
+        say("Within five seconds it opens no more tunnels, and ends the open ones: stop its server")
+    say(f"It may still have the {keys}, and its certificate until that expires: rotate them if it was stolen")
 
 
 def promote(
@@ -137,7 +137,7 @@ def promote(
         authorities = None if made is None else made.fingerprints
         say(json_format.dumps({"machine_id": promoted.machine_id, "authorities": authorities}))
         return
-    say(f"{directory.path} is that of the first machine now: restart its server")
+    say(f"{directory.path} now belongs to the first machine: restart its server")
     if made is not None:
         say(f"The CA's key is not here. The next CA: {made.fingerprints[-1]}")
-        say("Have every client and host take over ca.pem, then: hatchway ca rotate --step use")
+        say("Make every client and host trust ca.pem, then: hatchway ca rotate --step use")

@@ -98,7 +98,10 @@ def rotate_gateway_key(
         say(json_format.dumps({"gateway_keys": key_ids}))
         return
     seals, *other = key_ids
-    say(f"Gateway key {seals} seals signing keys" + (f"; {other[0]} opens them too" if other else ""))
+    say(
+        f"Gateway key {seals} encrypts signing keys"
+        + (f"; {other[0]} can also decrypt them" if other else "")
+    )
 
 
 def create_gateway_key(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
@@ -116,7 +119,7 @@ def create_gateway_key(*, data_dir: DataDir = None, store_url: StoreUrl = None) 
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         key_id = gateway_key.create(installation)
-    say(f"Gateway key {key_id} is there: start the control plane, or restart it")
+    say(f"Gateway key {key_id} is created: start or restart the control plane")
 
 
 def mend_check(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
@@ -146,12 +149,14 @@ def _step(text: str) -> "Step":
     try:
         return Step(text)
     except ValueError:
-        raise BadUsage(f"--step {text!r} is none of add, use and drop") from None
+        raise BadUsage(f"--step {text!r} is not add, use or drop") from None
 
 
 def _tell(rotated: "Rotated") -> None:
     seals, *other = rotated.key_ids
-    also = f"; {other[0]} opens them too" if other else ""
-    say(f"Master key {seals} seals the store's secrets{also}. Sealed again: {rotated.resealed}")
+    also = f"; {other[0]} can also decrypt them" if other else ""
+    say(f"Master key {seals} encrypts the store's secrets{also}. Encrypted again: {rotated.resealed}")
     if rotated.unopened:
-        say(f"Neither key opens {rotated.unopened} of them, which had been altered: left as they are")
+        say(
+            f"{rotated.unopened} of them were altered, so neither key can decrypt them: they stay as they are"
+        )

@@ -62,9 +62,7 @@ from hatchway.settings import DataDirectory
 _LONGEST: Final = 4096
 _FINAL: Final = (400, NOT_KNOWN)
 """What the API answers with when the same question will never be answered otherwise."""
-GO_ON: Final = (
-    "to go on where this was interrupted, give the same command again, with the same token, before that ends"
-)
+GO_ON: Final = "to continue, run the same command again with the same token before that expires"
 """What to do about a joining of which nothing is in place."""
 
 _BOUND_OTHERWISE: Final = (
