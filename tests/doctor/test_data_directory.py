@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.pki.test_certificates import as_version_2
 
 from hatchway.doctor.data_directory import check_certificate_file, check_disk, check_files
 from hatchway.doctor.findings import Status
@@ -80,3 +81,10 @@ def test_of_a_certificate_s_file_that_cannot_be_read_nothing_else_is_told(tmp_pa
     (damaged,) = check_certificate_file(file, NOW)
     assert missing.seen == f"{file}: No such file or directory"
     assert damaged.seen == f"{file} contains no valid PEM certificate"
+
+
+def test_of_a_certificate_of_version_2_it_is_told_that_the_file_contains_none(tmp_path: Path) -> None:
+    file = tmp_path / "server.pem"
+    file.write_bytes(as_version_2(create_ca("test", ["localhost"], NOW).certificate))
+    (found,) = check_certificate_file(file, NOW)
+    assert found.seen == f"{file} contains no valid PEM certificate"

@@ -26,6 +26,7 @@ from hatchway.host import host_script
 from hatchway.iam.lint import Home
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation
+from hatchway.pki.certificates import UNREADABLE
 from hatchway.policies.files import read_file
 from hatchway.policies.reference import ReferenceMissing, aws_facts
 from hatchway.privileges import as_owner_of
@@ -235,7 +236,7 @@ def read_certificate(file: Path) -> str:
     try:
         pem = read_file(file, _LONGEST_PEM).decode("ascii")
         load_pem_x509_certificates(pem.encode())
-    except ValueError:
+    except UNREADABLE:
         raise BadUsage(f"{file} holds no CA certificate in PEM form") from None
     return pem
 

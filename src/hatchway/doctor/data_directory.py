@@ -20,6 +20,7 @@ from hatchway.doctor.findings import Finding, error, ok, unknown, warning
 from hatchway.doctor.postgresql import check_postgresql
 from hatchway.installation.installation import Installation, require_gateway_key
 from hatchway.keys.key_files import KeyProblem
+from hatchway.pki.certificates import UNREADABLE
 from hatchway.privileges import read_as_owner
 from hatchway.settings import DataDirectory
 
@@ -156,7 +157,7 @@ def check_certificate_file(path: Path, now: datetime) -> Iterator[Finding]:
             f"{replace}; until then the server uses the one it has loaded",
         )
         return
-    except ValueError:
+    except UNREADABLE:
         yield error(check, f"{path} contains no valid PEM certificate", replace)
         return
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc

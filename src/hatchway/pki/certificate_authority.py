@@ -11,13 +11,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hatchway.pki.alternative_names import fitting, without_wildcard
-from hatchway.pki.certificates import KeyPair, PkiProblem
+from hatchway.pki.certificates import UNREADABLE, KeyPair, PkiProblem
 from hatchway.pki.name_constraints import PRIVATE_RANGES, general_name, is_dns_name, permitted_names
 
 CA_LIFETIME: Final = timedelta(days=3650)
@@ -127,9 +126,9 @@ def read_ca(ca: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     try:
         certificates = x509.load_pem_x509_certificates(ca.certificate)
         key = serialization.load_pem_private_key(ca.key, None)
-    except (ValueError, TypeError):
+        certificate = next((each for each in certificates if each.public_key() == key.public_key()), None)
+    except (*UNREADABLE, TypeError):
         raise PkiProblem("the CA's certificate or key is damaged: restore both from a backup") from None
-    certificate = next((each for each in certificates if each.public_key() == key.public_key()), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate is None:
         raise PkiProblem("the CA's key does not belong to its certificate: restore both from a backup")
     return certificate, key
@@ -142,7 +141,7 @@ def _requested_key(request: bytes) -> ec.EllipticCurvePublicKey:
         is_ours = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
         if not is_ours or not asked.is_signature_valid:
             raise ValueError
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (*UNREADABLE, TypeError):
         raise PkiProblem("this is no certificate request of an ECDSA key on P-256") from None
     assert isinstance(key, ec.EllipticCurvePublicKey)
     return key

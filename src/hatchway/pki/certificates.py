@@ -2,10 +2,21 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
+
+UNREADABLE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises for a certificate, or a key, that it cannot read: damaged, of version 2 of X.509
+or of none, with an extension twice, or with an algorithm or names that it does not know."""
 
 
 class PkiProblem(Exception):
@@ -25,7 +36,7 @@ def is_for_key(certificate: bytes, key: bytes) -> bool:
     try:
         public = serialization.load_pem_private_key(key, None).public_key()
         return x509.load_pem_x509_certificate(certificate).public_key() == public
-    except (ValueError, TypeError):
+    except (*UNREADABLE, TypeError):
         return False
 
 
@@ -33,7 +44,7 @@ def is_good_at(certificate: bytes, now: datetime) -> bool:
     """Whether the first certificate of a PEM text has begun and not ended."""
     try:
         first = x509.load_pem_x509_certificate(certificate)
-    except ValueError:
+    except UNREADABLE:
         return False
     return first.not_valid_before_utc <= now <= first.not_valid_after_utc
 
@@ -43,7 +54,7 @@ def is_issued_by(certificate: bytes, ca_certificate: bytes) -> bool:
     try:
         issuer = x509.load_pem_x509_certificate(ca_certificate)
         x509.load_pem_x509_certificate(certificate).verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*UNREADABLE, TypeError, InvalidSignature):
         return False
     return True
 
@@ -56,7 +67,7 @@ def expiry(certificate: bytes) -> datetime:
     """
     try:
         return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
-    except ValueError:
+    except UNREADABLE:
         raise PkiProblem("the server's certificate is damaged") from None
 
 
@@ -73,7 +84,7 @@ def certificates_in(text: bytes) -> list[bytes]:
     """
     try:
         found = x509.load_pem_x509_certificates(text) if text.strip() else []
-    except ValueError:
+    except UNREADABLE:
         raise PkiProblem("the CA's certificate is damaged: restore it from a backup") from None
     return [each.public_bytes(serialization.Encoding.PEM) for each in found]
 
@@ -89,6 +100,6 @@ def certificate_names(certificate: bytes) -> tuple[str, ...]:
         found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension):
+    except UNREADABLE:
         raise PkiProblem("the server's certificate is damaged") from None
     return tuple(str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress))

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hatchway.pki.alternative_names import fitting, wildcard_of, without_wildcard
-from hatchway.pki.certificates import PkiProblem
+from hatchway.pki.certificates import UNREADABLE, PkiProblem
 
 _DNS_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?(\.[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?)*"
@@ -37,7 +37,7 @@ def permitted_dns_names(ca_certificate: bytes) -> tuple[str, ...]:
             .extensions.get_extension_for_class(x509.NameConstraints)
             .value
         )
-    except (ValueError, x509.ExtensionNotFound):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         raise PkiProblem("the CA's certificate is damaged: restore it from a backup") from None
     return tuple(
         name.value for name in constraints.permitted_subtrees or () if isinstance(name, x509.DNSName)
@@ -55,7 +55,7 @@ def fenced_names(ca_certificate: bytes) -> tuple[str, ...] | None:
         basic = extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         constraints = extensions.get_extension_for_class(x509.NameConstraints)
-    except (ValueError, x509.ExtensionNotFound):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         return None
     permitted = constraints.value.permitted_subtrees or []
     names = [each.value for each in permitted if isinstance(each, x509.DNSName)]
@@ -83,7 +83,7 @@ def names_beyond(ca_certificate: bytes, names: Sequence[str]) -> list[str]:
     """
     try:
         allowed = permitted_names(x509.load_pem_x509_certificate(ca_certificate), names)
-    except (ValueError, x509.ExtensionNotFound):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         raise PkiProblem("the CA's certificate is damaged: restore it from a backup") from None
     possible = set(allowed)
     return [name for name in names if name not in possible]

@@ -8,7 +8,7 @@ from cryptography import x509
 
 from hatchway.pki.alternative_names import NAMES_SIZE, fitting, names_size
 from hatchway.pki.certificate_authority import read_ca
-from hatchway.pki.certificates import KeyPair, PkiProblem, certificate_names
+from hatchway.pki.certificates import UNREADABLE, KeyPair, PkiProblem, certificate_names
 from hatchway.pki.name_constraints import general_name, permitted_names
 
 RENEW_BEFORE: Final = timedelta(days=30)
@@ -32,7 +32,7 @@ def is_due(certificate: bytes, ca_certificate: bytes, names: Sequence[str], now:
     """
     try:
         issuer = x509.load_pem_x509_certificate(ca_certificate)
-    except ValueError:
+    except UNREADABLE:
         raise PkiProblem("the CA's certificate is damaged: restore it from a backup") from None
     return _is_due(certificate, issuer, names, now)
 

@@ -21,7 +21,7 @@ from hatchway.client.connection.proxy import CHECK
 from hatchway.client.errors import printable
 from hatchway.errors import CommandFailed, reason
 from hatchway.pki.certificate_authority import OWN_NAME
-from hatchway.pki.certificates import PkiProblem
+from hatchway.pki.certificates import UNREADABLE, PkiProblem
 from hatchway.pki.name_constraints import fenced_names, permitted_dns_names
 
 PATH: Final = "/.well-known/hatchway/ca.pem"
@@ -148,14 +148,14 @@ def _names(certificate: x509.Certificate) -> set[str] | None:
 def _read(block: bytes, where: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(block)
-    except ValueError as problem:
+    except UNREADABLE as problem:
         raise CommandFailed(f"{where} holds a damaged certificate: fix it first") from problem
 
 
 def _is_ca(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (ValueError, x509.ExtensionNotFound):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         return False
 
 
