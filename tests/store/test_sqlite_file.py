@@ -17,7 +17,7 @@ from tests.store.migrated import write_migrated_database
 from hatchway.store import Store
 from hatchway.store.copying.copies import copy_store
 from hatchway.store.problems import explain
-from hatchway.store.sqlite_file import Commits, FileMisused, LogTaken, Overwritten
+from hatchway.store.sqlite_file import Commits, FileMisused, LogTaken, Overwritten, _open_index
 
 
 @pytest.fixture
@@ -140,6 +140,22 @@ def test_no_file_stays_open_when_a_store_is_closed(path: Path) -> None:
             store.position()
             assert times_open() == 2, "SQLite's own and ours"
         assert times_open() == 0
+
+
+def test_an_index_that_was_replaced_between_look_and_opening_is_not_opened(path: Path) -> None:
+    def times_open() -> int:
+        return sum(each.resolve() == beside.resolve() for each in Path("/proc/self/fd").iterdir())
+
+    beside = Path(f"{path}-shm")
+    with closing(Store.open(f"sqlite:///{path}")) as store:
+        put(store, "alice")
+        store.position()
+        former = times_open()
+        for inode in ((1, 1), (1, 2)):
+            assert _open_index(str(beside), inode) is None
+        assert times_open() == former
+        store.position()
+    assert times_open() == 0
 
 
 def test_of_a_log_that_is_kept_otherwise_nothing_is_said(store: Store, path: Path) -> None:

@@ -238,17 +238,33 @@ def _open_index(path: str, inode: tuple[int, int]) -> int | None:
     """A descriptor of it, to be given back by `_close_index`; None where it cannot be opened."""
     with _indexes_lock:
         if inode not in _indexes:
-            try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except OSError:
+            descriptor = _open_inode(path, inode)
+            if descriptor is None:
                 return None
-            status = os.fstat(descriptor)
-            # Another, if it was replaced in this very moment. It stays open, for it may be in use.
-            _indexes[status.st_dev, status.st_ino] = [descriptor, 0]
-        if inode not in _indexes:
-            return None
+            _indexes[inode] = [descriptor, 0]
         _indexes[inode][1] += 1
         return _indexes[inode][0]
+
+
+def _open_inode(path: str, inode: tuple[int, int]) -> int | None:
+    """A descriptor of this file; None if it cannot be opened, or another has taken its place meanwhile.
+
+    It is opened with O_PATH first: closing such a descriptor takes no lock away (open(2)), and another file
+    may be one that SQLite has locked in this process.
+    """
+    try:
+        place = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(place)
+        if (status.st_dev, status.st_ino) != inode:
+            return None
+        return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    finally:
+        os.close(place)
 
 
 def _open_index_in_use(_path: str, inode: tuple[int, int]) -> int | None:
