@@ -45,13 +45,25 @@ def held(
         yield free
 
 
-def default_gateway() -> Address:
-    """Port 443, where the AWS CLI looks, when this process may have it; else 8444, and says so."""
+def default_gateway(api: Address | None = None) -> Address:
+    """Port 443, where the AWS CLI looks, when this process may have it; else 8444, and says so.
+
+    Args:
+        api: where the API of the same server listens, which has its port already.
+
+    Raises:
+        CommandFailed: neither can be had, because the API has 8444; the message says to give --gateway.
+    """
     wanted = Address(LOOPBACK, DEFAULT_GATEWAY_PORT)
     try:
         _probe(*_resolve(wanted))
     except _Unavailable as problem:
         instead = Address(LOOPBACK, UNPRIVILEGED_GATEWAY_PORT)
+        if api is not None and api.port == instead.port and not _is_free(instead):
+            raise CommandFailed(
+                f"cannot listen on {wanted}: {problem}; and {instead}, where the gateway would listen"
+                " instead, is the API's: give --gateway, or another --api"
+            ) from problem
         print(
             f"hatchway: cannot listen on {wanted}: {problem}; the gateway is on {instead}, where the AWS CLI"
             " does not look: use hatchway ssh and hatchway open-tunnel",
@@ -59,6 +71,14 @@ def default_gateway() -> Address:
         )
         return instead
     return wanted
+
+
+def _is_free(address: Address) -> bool:
+    try:
+        _probe(*_resolve(address))
+    except _Unavailable:
+        return False
+    return True
 
 
 class _Unavailable(Exception):

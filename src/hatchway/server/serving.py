@@ -49,7 +49,9 @@ def serve_both(options: ServerOptions) -> None:
     handover = Handover(ServiceManager.of_environment())
     with (
         held(settings.api, "--api", partial(handover.address, API)) as api,
-        held(_gateway_address(options, handover), "--gateway", partial(handover.address, GATEWAY)) as gateway,
+        held(
+            _gateway_address(options, handover, api), "--gateway", partial(handover.address, GATEWAY)
+        ) as gateway,
     ):
         dns_names = names_of_gateways(options, migrate=True)
         names = server_names(
@@ -99,7 +101,7 @@ def supervise_gateway_plane(options: ServerOptions, manager: ServiceManager) -> 
         CommandFailed: it cannot start.
     """
     handover = Handover(manager)
-    wanted = _gateway_address(options, handover)
+    wanted = _gateway_address(options, handover, None)
     ask_first(options)
     with (
         held(wanted, "--gateway", partial(handover.address, GATEWAY)) as gateway,
@@ -244,10 +246,10 @@ def _machine_id(directory: DataDirectory) -> str | None:
     return None if joined is None else joined.machine_id
 
 
-def _gateway_address(options: ServerOptions, handover: Handover) -> Address:
+def _gateway_address(options: ServerOptions, handover: Handover, api: Address | None) -> Address:
     if options.gateway is not None:
         return options.gateway
-    return handover.address(GATEWAY, DEFAULT_GATEWAY.host, 0) or default_gateway()
+    return handover.address(GATEWAY, DEFAULT_GATEWAY.host, 0) or default_gateway(api)
 
 
 def _supervise(
