@@ -2,9 +2,13 @@
 
 import errno
 import socket
+import ssl
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import BinaryIO, NoReturn
 
@@ -16,6 +20,7 @@ from hatchway.client.api.http_connection import TIMEOUT
 from hatchway.client.api.profile import Profile, ProfileOptions, api_errors
 from hatchway.client.connection.retry import RetryBudget
 from hatchway.client.errors import ApiError, NotConfigured
+from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 
 CONFIG = """
 [profile lab]
@@ -363,3 +368,42 @@ def test_a_number_that_is_none_is_an_error_in_words(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://h")
     with pytest.raises(NotConfigured, match="makes no sense"):
         Profile(ProfileOptions(region="us-east-1")).api("ec2")
+
+
+@pytest.mark.parametrize(
+    ("environment", "hint"),
+    [("", "it comes from no CA in {other}: give the server's with --ca-bundle"), ("{other}", "unset it")],
+    ids=["an option", "the environment"],
+)
+def test_of_a_server_of_an_unknown_ca_the_bundle_is_named_that_was_asked(
+    environment: str, hint: str, aws_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.pem"
+    now = datetime.now(UTC)
+    other.write_bytes(create_ca("Another CA", ["localhost"], now).certificate)
+    shown = issue_server_certificate(create_ca("Its CA", ["localhost"], now), ["localhost"], now)
+    (tmp_path / "server.pem").write_bytes(shown.certificate + shown.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    if environment:
+        monkeypatch.setenv("AWS_CA_BUNDLE", environment.format(other=other))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        options = ProfileOptions(region="eu-west-1", endpoint_url=url, ca_bundle=str(other))
+
+        def refuse() -> None:
+            with suppress(OSError):
+                while True:
+                    client = listener.accept()[0]
+                    with client, suppress(OSError), context.wrap_socket(client, server_side=True):
+                        pass
+
+        serving = Thread(target=refuse)
+        serving.start()
+        try:
+            with pytest.raises(ApiError) as failed, api_errors("DescribeVpcs"):
+                Profile(options).api("ec2", timeout=10).describe_vpcs()
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            serving.join()
+    assert hint.format(other=other) in str(failed.value)

@@ -9,6 +9,7 @@ import getpass
 import json
 import os
 from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -40,6 +41,7 @@ ANSWER_TIMEOUT: Final = 20.0
 15 for the store's lock (`store.engines`), and then it says what kept it. The AWS CLI has an option for this,
 `--cli-read-timeout`; no variable and no key of the shared files is about it."""
 
+_CA_BUNDLE: Final = "ca_bundle"
 _OWN_MODELS = files("hatchway") / "protocol" / "models"
 
 
@@ -77,6 +79,7 @@ class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has n
             send_through(client, proxy, options.get("verify"), config)
         client.meta.events.register_first("needs-retry", _ask_at_server_time)
         client.meta.events.register_first("needs-retry", _give_up_on_silence)
+        client.meta.events.register_first("needs-retry", partial(_note_trust, options.get("verify")))
         if service_name == "sts":
             client.meta.events.register_first("needs-retry.sts", self._leave_waiting)
         return client
@@ -89,6 +92,14 @@ class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has n
             and seems_restarting(caught_exception)
         ):
             raise caught_exception
+
+
+def _note_trust(
+    ca_bundle: str | None, caught_exception: Exception | None = None, **_of_the_attempt: Any
+) -> None:
+    """Put the CA bundle that was used into botocore's exception, for whoever says what to do about it."""
+    if isinstance(caught_exception, failures.SSLError):
+        caught_exception.kwargs[_CA_BUNDLE] = ca_bundle
 
 
 def _give_up_on_silence(caught_exception: Exception | None = None, **_of_the_attempt: Any) -> None:
@@ -241,7 +252,7 @@ def _no_answer(operation: str, error: failures.BotoCoreError) -> ClientError:
     cause = f"{told} {error.kwargs.get('error', '')}"
     hint = next((hint for kind, text, hint in _HINTS if isinstance(error, kind) and text in cause), "")
     if hint == _UNKNOWN_CA:
-        hint = f": {unknown_ca()}"
+        hint = f": {unknown_ca(error.kwargs.get(_CA_BUNDLE))}"
     return ApiError(operation, "", printable(told).rstrip(".") + hint)
 
 
