@@ -227,6 +227,7 @@ def _told() -> list[Metric]:
         pending_records=lambda: 0,
         ready=lambda: False,
         restores=lambda: 0,
+        certificate_expires_at=lambda: None,
     )
     return list(worker.registry.collect())
 

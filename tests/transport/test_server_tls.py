@@ -297,6 +297,7 @@ def test_a_certificate_with_which_no_client_connects_is_told_of_at_the_start_and
         run(partial(read_again, tls))
     warned = [each["problem"] for each in logs if each["event"] == "server certificate is not good now"]
     assert [problem.partition(",")[0] for problem in warned] == [f"it has {was}" for was in told] * 2
+    assert tls.expires_at == x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
 
 
 def test_a_certificate_that_ends_while_the_server_runs_is_told_of_once(
@@ -343,7 +344,7 @@ def test_what_cryptography_cannot_read_and_openssl_can_is_not_called_ended(
 
         monkeypatch.setattr(x509, "load_pem_x509_certificate", refuse)
         with capture_logs() as logs:
-            ServerTls(path, path, AES_128_FIRST)
+            assert ServerTls(path, path, AES_128_FIRST).expires_at is None
         assert logs == []
 
 

@@ -108,6 +108,7 @@ class ServerTls:
 
     Attributes:
         context: for the next connection. Existing connections keep the one that they began with.
+        expires_at: when the certificate ends, or has ended; None if `cryptography` cannot read it.
     """
 
     def __init__(self, certificate: Path, key: Path, ciphers: Ciphers) -> None:
@@ -136,11 +137,12 @@ class ServerTls:
         self._check_certificate()
 
     def _check_certificate(self) -> None:
-        """Log what is wrong with the certificate, and note until when it is valid."""
-        self._good_until = None
+        """Log what is wrong with the certificate, and note when it ends."""
+        self.expires_at: datetime | None = None
+        self._is_valid = False
         # A certificate that OpenSSL accepts and this cannot read is no reason to go without.
         with suppress(OSError, ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
-            self._good_until = _valid_until(self._files[0])
+            self.expires_at, self._is_valid = _inspect(self._files[0])
 
     def read_again(self) -> None:
         """Have `follow` read the files again soon, changed or not. Must be called on its event loop."""
@@ -168,15 +170,15 @@ class ServerTls:
                 self._state = state
                 self._read()
                 await asyncio.sleep(pause)
-            elif self._good_until is not None and self._good_until < datetime.now(UTC):
+            elif self._is_valid and self.expires_at is not None and self.expires_at < datetime.now(UTC):
                 self._check_certificate()
 
     def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_state(path) for path in self._files)
 
 
-def _valid_until(certificate: Path) -> datetime | None:
-    """Log what is wrong with a certificate. Returns until when it is valid; None if it is not valid now.
+def _inspect(certificate: Path) -> tuple[datetime, bool]:
+    """Log what is wrong with a certificate. Returns when it ends, and whether it is valid now.
 
     Raises:
         OSError: it cannot be read.
@@ -195,7 +197,7 @@ def _valid_until(certificate: Path) -> datetime | None:
         )
     now = datetime.now(UTC)
     if read.not_valid_before_utc <= now <= read.not_valid_after_utc:
-        return read.not_valid_after_utc
+        return read.not_valid_after_utc, True
     was = "ended" if now > read.not_valid_after_utc else "not begun"
     log.warning(
         "server certificate is not good now",
@@ -205,7 +207,7 @@ def _valid_until(certificate: Path) -> datetime | None:
         problem=f"it has {was}, so clients refuse to connect: see that this machine's clock is right, or"
         " put another in its place and reload the server (SIGHUP)",
     )
-    return None
+    return read.not_valid_after_utc, False
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

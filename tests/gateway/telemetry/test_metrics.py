@@ -6,6 +6,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
@@ -37,7 +38,7 @@ def parsed(text: str) -> dict[str, float]:
     }
 
 
-def watched(gateway: Running) -> Metrics:
+def watched(gateway: Running, expires_at: datetime | None = None) -> Metrics:
     gateway.metrics.watch(
         gateway.registry,
         pending=lambda: gateway.listener.pending,
@@ -47,6 +48,7 @@ def watched(gateway: Running) -> Metrics:
         pending_records=lambda: 3,
         ready=lambda: True,
         restores=lambda: 2,
+        certificate_expires_at=lambda: expires_at,
     )
     return gateway.metrics
 
@@ -116,6 +118,18 @@ def test_the_listener_says_whether_a_tunnel_would_be_opened_and_not_before_that_
                 assert await asyncio.to_thread(asked, url) == (503, "not ready\n")
                 watched(gateway)
                 assert await asyncio.to_thread(asked, url) == (200, "ok\n")
+
+    run(test)
+
+
+def test_when_the_certificate_ends_that_clients_are_shown_is_told_where_it_is_known() -> None:
+    name = "hatchway_certificate_expiry_timestamp_seconds:gateway"
+    ends = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    async def test() -> None:
+        async with running_gateway(Says(9)) as known, running_gateway(Says(9)) as unknown:
+            assert samples(watched(known, ends))[name] == ends.timestamp()
+            assert name not in samples(watched(unknown))
 
     run(test)
 

@@ -15,6 +15,7 @@ from hatchway.transport.listening.load_shedding import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from prometheus_client.metrics_core import Metric
 
@@ -139,6 +140,7 @@ class Metrics:
         pending_records: Callable[[], int],
         ready: Callable[[], bool],
         restores: Callable[[], int],
+        certificate_expires_at: Callable[[], datetime | None],
     ) -> None:
         """Also export these, with their values at the time of a scrape.
 
@@ -150,6 +152,7 @@ class Metrics:
             pending_records: records that the audit trail still lacks.
             ready: whether the worker would open a tunnel.
             restores: how often the store was found restored.
+            certificate_expires_at: when the certificate ends that clients are shown; None if it is unknown.
         """
 
         def gauges() -> Iterator[Metric]:
@@ -197,6 +200,14 @@ class Metrics:
                 "How often the store had been restored, and was read again from scratch.",
                 restores(),
             )
+            certificate = GaugeMetricFamily(
+                "hatchway_certificate_expiry_timestamp_seconds",
+                "When the certificate expires that this worker shows to clients.",
+                labels=["certificate"],
+            )
+            if (expires_at := certificate_expires_at()) is not None:
+                certificate.add_metric(["gateway"], expires_at.timestamp())
+            yield certificate
 
         self._is_ready = ready
         self.registry.register(_Live(gauges))

@@ -251,6 +251,7 @@ class Worker:
                 and not (handler.draining or drain_requests.is_asked or lease.clock_is_useless)
             ),
             restores=lambda: self._follower.restores,
+            certificate_expires_at=lambda: self._tls.expires_at,
         )
 
     def _background_work(self, serving: _Serving) -> list[Coroutine[Any, Any, None]]:
