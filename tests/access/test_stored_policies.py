@@ -6,6 +6,7 @@ import pytest
 
 from hatchway.access.stored_policies import (
     TRUSTS_NOBODY,
+    is_readable_trust_policy,
     missing_policy,
     stored_policy,
     stored_trust_policy,
@@ -50,9 +51,9 @@ def test_a_trust_policy_that_cannot_be_read_trusts_nobody_and_its_name_says_why(
     trusting = {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
     anyone = Principal("arn:aws:iam::123456789012:user/alice", "123456789012")
     good = stored_trust_policy(json.dumps({"Version": "2012-10-17", "Statement": trusting}), "trust")
-    assert evaluate_trust(good, anyone).allowed
+    assert good.name == "trust" and evaluate_trust(good, anyone).allowed
     bad = stored_trust_policy(READABLE, "trust")
-    assert bad.name.startswith("trust (cannot be read: ") and len(bad.name) < 400
+    assert bad.name.startswith("trust (cannot be read: Statement") and len(bad.name) < 400
     assert not evaluate_trust(bad, anyone).allowed
     assert not evaluate_trust(TRUSTS_NOBODY, anyone).allowed
 
@@ -65,3 +66,10 @@ def test_one_that_is_not_there_denies_everything_too() -> None:
         Request("ec2:DescribeVpcs"), PolicySet(identity=(policy, stored_policy(READABLE, "ok")))
     )
     assert denied.outcome is Outcome.EXPLICIT_DENY
+
+
+def test_of_a_trust_policy_is_told_whether_it_can_be_read_and_trusts_somebody() -> None:
+    trusting = {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
+    assert is_readable_trust_policy(json.dumps({"Version": "2012-10-17", "Statement": trusting}))
+    assert not is_readable_trust_policy(json.dumps({"Version": "2012-10-17", "Statement": []}))
+    assert not is_readable_trust_policy(READABLE)

@@ -15,6 +15,7 @@ audit trail.
 | `authentication`, `presigned` | a signed request's caller; that of a presigned URL, for gateways |
 | `callers` | what is known of keys that were used before, while nothing of theirs has changed |
 | `identities`, `stored_policies` | an identity's policies, from whatever holds the account's rows |
+| `parsed_policies` | policies that were parsed before, as many as there is room for |
 | `authorization` | checks of a caller's permissions |
 | `context` | the condition keys of a request |
 | `own_actions` | the actions of Hatchway's own service: resources and condition keys |

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+from hatchway.access.parsed_policies import ParsedPolicies
 from hatchway.iam import MalformedPolicy, Policy, PolicyKind, parse_policy
 
 _NOTHING: Final = parse_policy(
@@ -19,24 +20,29 @@ TRUSTS_NOBODY: Final = Policy(
 )
 """What stands for the trust policy of a role that is not there."""
 _LONGEST_PROBLEM: Final = 300
+_MOST_CHARACTERS: Final = 2_000_000
+"""Of policies that are kept parsed: up to 100 MB, for over a thousand usual ones or 300 of the longest."""
+_MOST_TRUST_CHARACTERS: Final = 1_000_000
 
 
-@lru_cache(maxsize=4096)
-def stored_policy(document: str, name: str) -> Policy:
-    """The policy of this document; one that denies everything when the document cannot be read."""
+def _policy(document: str, name: str) -> Policy:
     try:
         return parse_policy(document, name=name)
     except MalformedPolicy as problem:
         return replace(_NOTHING, name=f"{name} (cannot be read: {str(problem)[:_LONGEST_PROBLEM]})")
 
 
-@lru_cache(maxsize=1024)
-def stored_trust_policy(document: str, name: str) -> Policy:
-    """The trust policy of this document; one that trusts nobody when the document cannot be read."""
+def _trust_policy(document: str, name: str) -> Policy:
     try:
         return parse_policy(document, name=name, kind=PolicyKind.TRUST)
     except MalformedPolicy as problem:
         return replace(TRUSTS_NOBODY, name=f"{name} (cannot be read: {str(problem)[:_LONGEST_PROBLEM]})")
+
+
+stored_policy: Final = ParsedPolicies(_policy, _MOST_CHARACTERS)
+"""The policy of a document and a name; one that denies everything when the document cannot be read."""
+stored_trust_policy: Final = ParsedPolicies(_trust_policy, _MOST_TRUST_CHARACTERS)
+"""The trust policy of a document and a name; one that trusts nobody when the document cannot be read."""
 
 
 @lru_cache(maxsize=2048)
